@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
+from importlib.metadata import version as _version
 
 __all__ = ["__version__"]
 
-__version__ = version("monai-genaug")
+__version__ = _version("monai-genaug")

@@ -1,0 +1,64 @@
+# Copyright (c) monai_genaug contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The command line: ``monai-genaug`` or ``python -m monai_genaug``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from monai_genaug.generators.spec import GeneratorSpec
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+    help="Generative data augmentation for MONAI.",
+)
+
+
+@app.command("list")
+def _list() -> None:
+    """List the generators that come with the package."""
+    from monai_genaug.generators.loading import list_generators
+
+    table = Table("name", "makes", "shape", "classes", "licence of the weights")
+    for name in list_generators():
+        spec = _spec(name)
+        made = " + ".join(spec.outputs)
+        shape = "x".join(str(size) for size in spec.spatial_shape)
+        classes = ", ".join(spec.classes.values()) if spec.classes else "-"
+        table.add_row(name, made, shape, classes, spec.weights_licence or "-")
+    Console().print(table)
+
+
+@app.command("info")
+def _info(name: Annotated[str, typer.Argument(help="name of a shipped generator, or a bundle folder")]) -> None:
+    """Print what a generator makes and where it comes from, as JSON."""
+    typer.echo(_spec(name).to_json())
+
+
+@app.command("demo")
+def _demo(out: Annotated[Path, typer.Option(help="folder for the report and its pictures")] = Path("demo_out")) -> None:
+    """Go the whole way: from the shipped bundle to a trained network that is tried on a real brain."""
+    from monai_genaug.experiments.demo import main
+
+    main(out)
+
+
+def _spec(name: str) -> GeneratorSpec:
+    """The spec of a generator; a name that does not exist ends the program with the list of those that do."""
+    from monai_genaug.generators.loading import load_generator
+
+    try:
+        return load_generator(name).spec
+    except (ValueError, OSError) as error:
+        typer.echo(f"Error: {error}", err=True)
+        raise typer.Exit(2) from error
