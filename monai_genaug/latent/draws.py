@@ -60,7 +60,8 @@ def standard_normal(seeds: Sequence[int], size: int, stream: int = 0) -> Tensor:
     Raises:
         ValueError: a seed, the size or the stream is out of range.
     """
-    return torch.special.ndtri(uniform(seeds, size, stream))
+    normal: Tensor = torch.special.ndtri(uniform(seeds, size, stream))
+    return normal
 
 
 def _philox_words(seeds: Sequence[int], size: int, stream: int) -> NDArray[np.uint64]:
@@ -71,7 +72,7 @@ def _philox_words(seeds: Sequence[int], size: int, stream: int) -> NDArray[np.ui
         raise ValueError(f"stream must be in [0, 2^64), got {stream}.")
     words = np.empty((len(seeds), size), dtype=np.uint64)
     philox = np.random.Philox(key=0)  # one object for all rows: setting its state is 5 times faster than a new one
-    state: dict[str, Any] = dict(philox.state)
+    state: Any = philox.state
     for row, seed in enumerate(seeds):
         if not 0 <= int(seed) < SEED_LIMIT:
             raise ValueError(f"seeds must be in [0, 2^63), got {seed}.")
