@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Union
+from typing import Any, TypeAlias
 
 import numpy as np
 from torch import Tensor
@@ -14,7 +14,7 @@ from monai_genaug.generators.spec import GeneratorSpec
 
 __all__ = ["ClassLabel", "plain_label", "resolve_class_labels"]
 
-ClassLabel = Union[int, str]
+ClassLabel: TypeAlias = int | str
 
 
 def plain_label(value: Any) -> ClassLabel:

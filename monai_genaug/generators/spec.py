@@ -168,7 +168,8 @@ class GeneratorSpec:
         plain["outputs"] = {name: _record(OutputSpec, output) for name, output in values["outputs"].items()}
         if values.get("provenance") is not None:
             plain["provenance"] = _record(Provenance, values["provenance"])
-        return cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in plain.items()})
+        fields: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in plain.items()}
+        return cls(**fields)
 
     @classmethod
     def from_json(cls, text: str) -> GeneratorSpec:
