@@ -3,3 +3,20 @@
 """Distributions of the latent code z, each a pure function of the seeds."""
 
 from __future__ import annotations
+
+from monai_genaug.latent.base import LatentDistribution
+from monai_genaug.latent.gaussian_mixture import GaussianMixtureLatent
+from monai_genaug.latent.metric import RiemannianMetric
+from monai_genaug.latent.normal import NormalLatent
+from monai_genaug.latent.riemannian import ChainReport, RiemannianLatent
+from monai_genaug.latent.truncated_normal import TruncatedNormalLatent
+
+__all__ = [
+    "ChainReport",
+    "GaussianMixtureLatent",
+    "LatentDistribution",
+    "NormalLatent",
+    "RiemannianLatent",
+    "RiemannianMetric",
+    "TruncatedNormalLatent",
+]

@@ -160,9 +160,7 @@ def stable_cholesky(matrices: Tensor) -> Tensor:
         if not bool(failed.any()):
             return factors
         bad = failed > 0
-    raise RuntimeError(
-        f"{int(bad.sum())} of {len(matrices)} inverse metrics are not positive definite, or not finite."
-    )
+    raise RuntimeError(f"{int(bad.sum())} of {len(matrices)} inverse metrics are not positive definite, or not finite.")
 
 
 class RiemannianMetric(ResizableBuffers):
