@@ -1,0 +1,21 @@
+# Copyright (c) monai_genaug contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Terms of training objectives."""
+
+from __future__ import annotations
+
+from monai_genaug.losses.likelihoods import (
+    bernoulli_log_likelihood,
+    categorical_log_likelihood,
+    diagonal_gaussian_log_density,
+    gaussian_log_likelihood,
+    standard_normal_kl,
+)
+
+__all__ = [
+    "bernoulli_log_likelihood",
+    "categorical_log_likelihood",
+    "diagonal_gaussian_log_density",
+    "gaussian_log_likelihood",
+    "standard_normal_kl",
+]

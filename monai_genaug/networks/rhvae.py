@@ -1,0 +1,193 @@
+# Copyright (c) monai_genaug contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Riemannian Hamiltonian VAE: a posterior that flows along a learned metric of the latent space.
+
+Chadebec, Mantoux, Allassonniere, "Geometry-aware Hamiltonian variational auto-encoder", arXiv 2010.11518 ([A]);
+Chadebec, Thibeau-Sutre, Burgos, Allassonniere, "Data augmentation in high dimensional low sample size setting using
+a geometry-based variational autoencoder", arXiv 2105.00026 ([B]).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from monai_genaug.latent import LatentDistribution, RiemannianLatent
+from monai_genaug.latent.metric import (
+    MetricTerms,
+    inverse_metric,
+    kinetic_force,
+    log_volume_and_force,
+    pack_products,
+    stable_cholesky,
+)
+from monai_genaug.losses import diagonal_gaussian_log_density
+from monai_genaug.networks.layers.conv_stacks import pooled
+from monai_genaug.networks.layers.metric_factor import MetricFactor
+from monai_genaug.networks.vae import VAE
+
+__all__ = ["RHVAE"]
+
+_FIXED_POINT_ITERATIONS = 3
+
+
+class RHVAE(VAE):
+    """Riemannian Hamiltonian VAE of images and label maps, in 2D and 3D.
+
+    The posterior is the image of q(z0|x) N(rho0; 0, G(z0) / beta0) under ``n_leapfrog`` tempered leapfrog steps of the
+    Hamiltonian H(z, rho) = -log p(x, z) + 1/2 rho^T G^-1(z) rho + 1/2 log det G(z) ([A], eq. 9-12). The objective is
+    the whole lower bound, the momentum's density included, so the metric cannot grow for free. In training the metric
+    consists of the batch's own terms; :meth:`fit_latent` stores those of the whole training set in
+    :attr:`latent`, from which new codes are drawn.
+
+    Args:
+        spatial_dims, spatial_shape, image_channels, mask_classes, latent_dim, channels, likelihood: as in
+            :class:`VAE`.
+        temperature: T of the metric, in units of z.
+        regularization: lambda of the metric.
+        n_leapfrog: steps K of the flow.
+        leapfrog_step: step size epsilon.
+        beta_zero: initial inverse temperature beta_0 in (0, 1] of the momentum.
+        max_force: largest norm of the gradient of log p(x, z); a longer one is shortened. The force stays a function
+            of z alone, hence the flow stays volume preserving and the bound exact.
+        second_order: whether gradients flow through the gradient of log p(x, z) too. False is about twice as fast
+            and changes the objective's gradient little, since the step size is small.
+        latent: the distribution of new codes; a :class:`RiemannianLatent` by default.
+
+    Raises:
+        ValueError: a value that is not allowed.
+    """
+
+    def __init__(
+        self,
+        spatial_dims: int,
+        spatial_shape: Sequence[int],
+        image_channels: int = 1,
+        mask_classes: int = 0,
+        latent_dim: int = 16,
+        channels: Sequence[int] = (16, 32, 64, 64),
+        likelihood: str = "gaussian",
+        temperature: float = 1.5,
+        regularization: float = 0.01,
+        n_leapfrog: int = 3,
+        leapfrog_step: float = 0.001,
+        beta_zero: float = 0.3,
+        max_force: float = 1000.0,
+        second_order: bool = True,
+        latent: LatentDistribution | None = None,
+    ) -> None:
+        if not 0.0 < beta_zero <= 1.0:
+            raise ValueError(f"beta_zero is {beta_zero}, allowed: (0, 1].")
+        if n_leapfrog < 1 or not leapfrog_step > 0.0 or not max_force > 0.0:
+            raise ValueError(
+                f"n_leapfrog={n_leapfrog}, leapfrog_step={leapfrog_step}, max_force={max_force}: all must be positive."
+            )
+        if latent is None:
+            latent = RiemannianLatent(latent_dim, temperature, regularization)
+        super().__init__(
+            spatial_dims, spatial_shape, image_channels, mask_classes, latent_dim, channels, likelihood, latent
+        )
+        self.n_leapfrog, self.leapfrog_step = n_leapfrog, leapfrog_step
+        self.beta_zero, self.max_force, self.second_order = beta_zero, max_force, second_order
+        self.metric_factor = MetricFactor(channels[-1], latent_dim)
+        self.register_buffer("temperature", torch.tensor(float(temperature)))
+        self.register_buffer("regularization", torch.tensor(float(regularization)))
+
+    temperature: Tensor
+    regularization: Tensor
+
+    def posterior_and_factors(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Mean and log variance ``(n, d)`` of q(z0|x), and the metric's factors L(x) ``(n, d, d)``."""
+        features = self.encoder(x)
+        mean, log_variance = self._posterior_of(features)
+        return mean, log_variance, self.metric_factor(pooled(features).float())
+
+    def elbo(
+        self, x: Tensor, observed: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> dict[str, Tensor]:
+        """See :meth:`VAE.elbo`; ``kl`` is log q(z_K, rho_K|x) - log p(z_K) - log p(rho_K|z_K), one draw of it."""
+        mean, log_variance, factors = self.posterior_and_factors(x)
+        metric = MetricTerms(mean, pack_products(factors), self.temperature, self.regularization)
+        z = mean + torch.exp(0.5 * log_variance) * self._noise(mean, generator)
+        cholesky = stable_cholesky(inverse_metric(z, *metric))
+        # rho_0 ~ N(0, G(z_0) / beta_0): with G^-1 = C C^T, C^-T gamma has covariance G.
+        gamma = self._noise(mean, generator)
+        momentum = _solve_transposed(cholesky, gamma) / math.sqrt(self.beta_zero)
+        # Tempering multiplies volumes by beta_0^(d/2), which cancels the d/2 log beta_0 of log N(rho_0; 0, G/beta_0).
+        log_q = diagonal_gaussian_log_density(z, mean, log_variance) + _momentum_log_density(gamma, cholesky)
+        z, momentum, image, mask = self._flow(x, observed, z, momentum, metric)
+        end = stable_cholesky(inverse_metric(z, *metric))
+        whitened = (end.transpose(1, 2) @ momentum[:, :, None])[:, :, 0]
+        log_p = -0.5 * (z**2 + math.log(2.0 * math.pi)).sum(dim=1) + _momentum_log_density(whitened, end)
+        return self._terms(image, mask, log_q - log_p)
+
+    @torch.no_grad()
+    def fit_latent(self, x: Sequence[Tensor], held_out: Sequence[Tensor]) -> None:
+        """Stores centroids and factors of the whole training set, then fits support and chains, see the base class."""
+        parts = [self.posterior_and_factors(batch) for batch in x]
+        centroids, factors = torch.cat([part[0] for part in parts]), torch.cat([part[2] for part in parts])
+        if isinstance(self.latent, RiemannianLatent):
+            codes = torch.cat([self.posterior(batch)[0] for batch in held_out]) if held_out else None
+            self.latent.fit(centroids, factors, codes)
+            self.latent.tune()
+        else:
+            self.latent.fit(centroids)
+
+    def _flow(
+        self, x: Tensor, observed: Tensor | None, z: Tensor, momentum: Tensor, metric: MetricTerms
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """K tempered generalised leapfrog steps ([A], eq. 10-11, algorithm 1); the last likelihood comes along."""
+        half = 0.5 * self.leapfrog_step
+        force, image, mask = self._force(x, observed, z)
+        for k in range(1, self.n_leapfrog + 1):
+            volume_force = log_volume_and_force(z, *metric)[1]
+            # rho' = rho - eps/2 dH/dz(z, rho'), implicit in rho'; dH/dz = -force + kinetic_force - volume_force.
+            start, free = momentum, force + volume_force
+            for _ in range(_FIXED_POINT_ITERATIONS):
+                momentum = start + half * (free - kinetic_force(z, momentum, *metric))
+            # z' = z + eps/2 (G^-1(z) + G^-1(z')) rho', implicit in z'.
+            here = _apply(inverse_metric(z, *metric), momentum)
+            moved = z + 2.0 * half * here
+            for _ in range(_FIXED_POINT_ITERATIONS):
+                moved = z + half * (here + _apply(inverse_metric(moved, *metric), momentum))
+            z = moved
+            force, image, mask = self._force(x, observed, z)
+            # rho'' = rho' - eps/2 dH/dz(z', rho'), explicit.
+            volume_force = log_volume_and_force(z, *metric)[1]
+            momentum = momentum + half * (force + volume_force - kinetic_force(z, momentum, *metric))
+            momentum = momentum * (self._sqrt_beta(k - 1) / self._sqrt_beta(k))
+        return z, momentum, image, mask
+
+    def _force(self, x: Tensor, observed: Tensor | None, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Gradient of log p(x, z) with respect to z, at most ``max_force`` long, and the two log likelihoods."""
+        with torch.enable_grad():
+            point = z if z.requires_grad else z.detach().requires_grad_()
+            image, mask = self.log_likelihood(x, point, observed)
+            joint = (image + mask).sum() - 0.5 * (point**2).sum()
+            (force,) = torch.autograd.grad(joint, point, create_graph=self.second_order, retain_graph=True)
+        norm = force.norm(dim=1, keepdim=True)
+        return force * (self.max_force / norm.clamp(min=self.max_force)), image, mask
+
+    def _sqrt_beta(self, k: int) -> float:
+        """Quadratic tempering ([A], section 3.2): from sqrt(beta_0) at k = 0 to 1 at k = K."""
+        start = 1.0 / math.sqrt(self.beta_zero)
+        return 1.0 / ((1.0 - start) * (k / self.n_leapfrog) ** 2 + start)
+
+
+def _apply(matrices: Tensor, vectors: Tensor) -> Tensor:
+    return torch.bmm(matrices, vectors[:, :, None])[:, :, 0]
+
+
+def _solve_transposed(cholesky: Tensor, vectors: Tensor) -> Tensor:
+    """C^-T v of lower triangular C."""
+    solved: Tensor = torch.linalg.solve_triangular(cholesky.transpose(1, 2), vectors[:, :, None], upper=True)
+    return solved[:, :, 0]
+
+
+def _momentum_log_density(whitened: Tensor, cholesky: Tensor) -> Tensor:
+    """log N(rho; 0, G) from C^T rho and G^-1 = C C^T: -1/2 |C^T rho|^2 + log det C - d/2 log 2 pi."""
+    log_det = cholesky.diagonal(dim1=1, dim2=2).log().sum(dim=1)
+    return log_det - 0.5 * (whitened**2 + math.log(2.0 * math.pi)).sum(dim=1)
