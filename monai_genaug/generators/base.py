@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import operator
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -17,9 +18,10 @@ from monai_genaug.generators.spec import GeneratorSpec
 if TYPE_CHECKING:
     from monai.transforms import Compose
 
-__all__ = ["LatentGenerator", "SampleGenerator"]
+__all__ = ["LatentGenerator", "SampleGenerator", "Samples", "checked_seeds"]
 
 Samples = dict[str, Tensor]
+"""Output name -> ``(n, channels, *spatial_shape)``."""
 
 
 class SampleGenerator(ABC):
@@ -69,7 +71,7 @@ class SampleGenerator(ABC):
         Raises:
             ValueError: a seed, class or truncation that is not allowed; the text names it and the allowed ones.
         """
-        numbers = _checked_seeds(seeds)
+        numbers = checked_seeds(seeds)
         classes = resolve_class_labels(class_label, len(numbers), self.spec)
         self._check_truncation(truncation)
         parts: list[Samples] = []
@@ -79,15 +81,16 @@ class SampleGenerator(ABC):
                 parts.append(self._generate(numbers[chunk], None if classes is None else classes[chunk], truncation))
         return {name: torch.cat([part[name] for part in parts]) for name in self.spec.outputs}
 
-    def preprocessing(self, keys: Sequence[str]) -> Compose:
+    def preprocessing(self, keys: Sequence[str], load: bool = True) -> Compose:
         """The MONAI transform that brings raw volumes into the generator's space.
 
         Args:
             keys: dictionary keys, parallel to ``spec.outputs``.
+            load: whether the values are paths; otherwise they are channel-first arrays or tensors.
         """
         from monai_genaug.generators.preprocessing import preprocessing_for
 
-        return preprocessing_for(self.spec, keys)
+        return preprocessing_for(self.spec, keys, load)
 
     def _check_truncation(self, truncation: float) -> None:
         allowed = "(0, 1]" if self.spec.truncation else "1.0 only: this generator has no truncation"
@@ -181,22 +184,32 @@ class LatentGenerator(SampleGenerator):
         from monai_genaug.latent.draws import uniform
 
         z = self.encode(batch, class_label)
-        t = strength * uniform(_checked_seeds(seeds), 1, stream=_INTERPOLATION_STREAM).to(z)
+        t = strength * uniform(checked_seeds(seeds), 1, stream=INTERPOLATION_STREAM).to(z)
         return self.decode(torch.lerp(z, self.sample_latent(seeds, class_label), t), class_label)
 
     def _neighbour(self, z: Tensor, seeds: Sequence[int], strength: float) -> Tensor:
         from monai_genaug.latent.draws import standard_normal
 
-        noise = standard_normal(_checked_seeds(seeds), z.shape[1], stream=_NEIGHBOUR_STREAM).to(z)
+        noise = standard_normal(checked_seeds(seeds), z.shape[1], stream=NEIGHBOUR_STREAM).to(z)
         return z + strength * self.latent_spread.to(z) * noise
 
 
-_NEIGHBOUR_STREAM = 101
-_INTERPOLATION_STREAM = 102
+# Independent streams of one seed, above all that the latent distributions use (chains count their iterations).
+NEIGHBOUR_STREAM = 2**32 + 1
+INTERPOLATION_STREAM = 2**32 + 2
+POSTERIOR_STREAM = 2**32 + 3
 
 
-def _checked_seeds(seeds: Sequence[int]) -> list[int]:
-    numbers = [int(seed) for seed in seeds]
+def checked_seeds(seeds: Sequence[int]) -> list[int]:
+    """The seeds as a list of Python integers.
+
+    Raises:
+        ValueError: there is none, or one is no integer in [0, 2^63).
+    """
+    try:
+        numbers = [operator.index(seed) for seed in seeds]
+    except TypeError as error:
+        raise ValueError(f"seeds must be integers in [0, 2^63), got {seeds!r}.") from error
     if not numbers:
         raise ValueError("seeds is empty, give at least one.")
     bad = [seed for seed in numbers if not 0 <= seed < 2**63]

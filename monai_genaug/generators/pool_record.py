@@ -1,0 +1,125 @@
+# Copyright (c) monai_genaug contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What ``pool.json`` says: which generator, which items, from which seeds."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from monai_genaug.generators.class_labels import ClassLabel, resolve_class_labels
+from monai_genaug.generators.seeding import derive_seed
+from monai_genaug.generators.spec import GeneratorSpec
+
+__all__ = ["POOL_FILE", "POOL_FORMAT", "PoolRecord", "resolve_plan"]
+
+POOL_FILE = "pool.json"
+POOL_FORMAT = "monai_genaug.pool/1"
+_NOT_IDENTITY = ("block_size", "checksums")
+
+
+@dataclass(frozen=True)
+class PoolRecord:
+    """The content of ``pool.json``.
+
+    Args:
+        generator: spec of the generator that made the items.
+        plan: (class id or None, count) in the order of the items, without empty classes.
+        seed: item i has the seed ``derive_seed("pool", seed, i)``.
+        truncation: passed to the generator.
+        block_size: items per block; the only thing here that does not decide which items there are.
+        checksums: output name -> sha256 of its file; empty until the pool is finished.
+    """
+
+    generator: GeneratorSpec
+    plan: tuple[tuple[int | None, int], ...]
+    seed: int
+    truncation: float
+    block_size: int
+    checksums: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def count(self) -> int:
+        """Number of items."""
+        return sum(count for _, count in self.plan)
+
+    @property
+    def classes(self) -> list[int] | None:
+        """Class id of every item, None for an unconditional generator."""
+        ids = [number for number, count in self.plan for _ in range(count) if number is not None]
+        return ids or None
+
+    @property
+    def identity(self) -> str:
+        """A hash of everything that decides which items the pool holds."""
+        return hashlib.sha256(json.dumps(self._identifying(), sort_keys=True).encode()).hexdigest()
+
+    def item_seed(self, item: int) -> int:
+        """The seed of item ``item``."""
+        return derive_seed("pool", self.seed, item)
+
+    def differences(self, other: PoolRecord) -> list[str]:
+        """Names of the fields by which two pools differ."""
+        mine, others = self._identifying(), other._identifying()
+        return [name for name in mine if mine[name] != others[name]]
+
+    def to_json(self) -> str:
+        """The text of ``pool.json``."""
+        plain = {"format": POOL_FORMAT, **dataclasses.asdict(self), "generator": self.generator.to_dict()}
+        return json.dumps(plain, indent=2)
+
+    @classmethod
+    def read(cls, folder: Path) -> PoolRecord:
+        """Reads ``pool.json``.
+
+        Raises:
+            ValueError: there is none, or it is not what :meth:`to_json` writes.
+        """
+        path = folder / POOL_FILE
+        if not path.is_file():
+            raise ValueError(f"{folder} is no finished pool: it has no {POOL_FILE}.")
+        try:
+            plain = json.loads(path.read_bytes())
+            if plain.pop("format", None) != POOL_FORMAT:
+                raise ValueError(f"format is not {POOL_FORMAT!r}.")
+            plain["generator"] = GeneratorSpec.from_dict(plain["generator"])
+            plain["plan"] = tuple((number, int(count)) for number, count in plain["plan"])
+            return cls(**plain)
+        except (ValueError, TypeError, AttributeError, KeyError) as error:
+            raise ValueError(f"{path}: {error}") from error
+
+    def _identifying(self) -> dict[str, Any]:
+        plain: dict[str, Any] = json.loads(self.to_json())
+        return {name: value for name, value in plain.items() if name not in _NOT_IDENTITY}
+
+
+def resolve_plan(plan: int | Mapping[ClassLabel, int], spec: GeneratorSpec) -> tuple[tuple[int | None, int], ...]:
+    """A plan as users write it -> (class id or None, count) in the order of the items.
+
+    Args:
+        plan: a number of items for an unconditional generator, {class id or name: number} for a conditional one.
+        spec: the generator's.
+
+    Raises:
+        ValueError: the wrong one of the two, an unknown or repeated class, a count that is negative or not whole, or
+            no items at all.
+    """
+    if isinstance(plan, Mapping) != (spec.classes is not None):
+        allowed = "one number of items" if spec.classes is None else f"{{class: number}} with classes {spec.classes}"
+        raise ValueError(f"plan is {plan!r}, generator {spec.name!r} needs {allowed}.")
+    pairs: list[tuple[int | None, int]] = []
+    for label, count in plan.items() if isinstance(plan, Mapping) else [(None, plan)]:
+        ids = None if label is None else resolve_class_labels(label, 1, spec)
+        if isinstance(count, bool) or not isinstance(count, int) or count < 0:
+            raise ValueError(f"plan is {plan!r}: {count!r} is no number of items.")
+        pairs.append((ids[0] if ids else None, count))
+    if len({number for number, _ in pairs}) != len(pairs):
+        raise ValueError(f"plan {plan!r} names a class twice.")
+    if not any(count for _, count in pairs):
+        raise ValueError(f"plan {plan!r} has no items.")
+    return tuple(pair for pair in pairs if pair[1])

@@ -1,0 +1,106 @@
+# Copyright (c) monai_genaug contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The MONAI chain that brings raw volumes into a generator's space."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+import torch
+from monai.config import KeysCollection
+from monai.transforms import (
+    Compose,
+    EnsureTyped,
+    LoadImaged,
+    MapTransform,
+    Orientationd,
+    ResizeWithPadOrCropd,
+    ScaleIntensityd,
+    ScaleIntensityRanged,
+    ScaleIntensityRangePercentilesd,
+    Spacingd,
+    Transform,
+)
+
+from monai_genaug.generators.spec import GeneratorSpec
+
+__all__ = ["preprocessing_for"]
+
+_PERCENTILES = (0.5, 99.5)
+# Axes from negative to positive, as in nibabel; given explicitly so that no space in the meta data can change them.
+_AXIS_LABELS = (("L", "R"), ("P", "A"), ("I", "S"))
+
+
+def preprocessing_for(spec: GeneratorSpec, keys: Sequence[str], load: bool = True) -> Compose:
+    """Builds the chain: orientation, spacing, intensity, shape (centred), type.
+
+    Intensities are scaled before padding, so that padding is the lowest value and takes no part in the scaling. MONAI's
+    cache datasets stop at a nested ``Compose``: inside a chain of yours write ``*preprocessing_for(...).transforms``.
+
+    Args:
+        spec: the generator's.
+        keys: dictionary keys, parallel to ``spec.outputs``.
+        load: whether the values are paths; otherwise they are channel-first arrays or tensors, whose voxel axes and
+            spacing are taken from ``MetaTensor`` where they have one.
+
+    Returns:
+        A deterministic transform of dictionaries: images float32 in ``value_range``, masks of the spec's type. It
+        raises ``ValueError`` for volumes with NaN or infinite values, and for images whose intensities span nothing.
+
+    Raises:
+        ValueError: as many keys as outputs are needed.
+    """
+    keys = (keys,) if isinstance(keys, str) else tuple(keys)
+    if len(keys) != len(spec.outputs):
+        raise ValueError(f"keys {keys} must run parallel to the outputs {tuple(spec.outputs)} of {spec.name!r}.")
+    steps: list[Transform] = [LoadImaged(keys, ensure_channel_first=True)] if load else [EnsureTyped(keys)]
+    steps.append(_RequireFinited(keys))
+    if spec.orientation is not None:
+        steps.append(Orientationd(keys, axcodes=spec.orientation, labels=_AXIS_LABELS))
+    if spec.spacing is not None:
+        modes = tuple("bilinear" if output.kind == "image" else "nearest" for output in spec.outputs.values())
+        steps.append(Spacingd(keys, pixdim=spec.spacing, mode=modes))
+    for key, output in zip(keys, spec.outputs.values()):
+        fill = 0.0
+        if output.kind == "image":
+            fill = output.value_range[0]
+            steps += [_scale_intensity(spec, key, output.value_range), _RequireRanged(key, output.value_range)]
+        steps.append(ResizeWithPadOrCropd(key, spec.spatial_shape, mode="constant", value=fill))
+        steps.append(EnsureTyped(key, dtype=getattr(torch, output.dtype)))
+    return Compose(steps)
+
+
+def _scale_intensity(spec: GeneratorSpec, key: str, value_range: tuple[float, float]) -> Transform:
+    if spec.intensity == "percentiles":
+        return ScaleIntensityRangePercentilesd(key, *_PERCENTILES, *value_range, clip=True)
+    if spec.intensity == "minmax":
+        return ScaleIntensityd(key, *value_range)
+    assert spec.intensity_range is not None
+    return ScaleIntensityRanged(key, *spec.intensity_range, *value_range, clip=True)
+
+
+class _RequireFinited(MapTransform):
+    """Lets finite volumes through."""
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        for key in self.key_iterator(data):
+            if not torch.as_tensor(data[key]).isfinite().all():
+                raise ValueError(f"the volume under key {key!r} holds NaN or infinite values.")
+        return dict(data)
+
+
+class _RequireRanged(MapTransform):
+    """Lets volumes within a range through; scaling leaves it only where there was no contrast to scale."""
+
+    def __init__(self, keys: KeysCollection, value_range: tuple[float, float]) -> None:
+        super().__init__(keys)
+        self.value_range = value_range
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        low, high = self.value_range
+        slack = 1e-5 * (high - low)
+        for key in self.key_iterator(data):
+            if data[key].min() < low - slack or data[key].max() > high + slack:
+                raise ValueError(f"the volume under key {key!r} has no contrast between its low and high intensities.")
+        return dict(data)
