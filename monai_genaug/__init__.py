@@ -9,18 +9,38 @@ from __future__ import annotations
 
 from importlib.metadata import version as _version
 
-from monai_genaug import latent
-from monai_genaug.generators.base import LatentGenerator, SampleGenerator
-from monai_genaug.generators.spec import GeneratorSpec, OutputSpec, Provenance
+from monai_genaug import data, generators, latent, losses, networks
+from monai_genaug.data import plan_counts, plan_replacement
+from monai_genaug.generators import (
+    GeneratorSpec,
+    LatentGenerator,
+    OutputSpec,
+    Provenance,
+    SampleGenerator,
+    SamplePool,
+    build_pool,
+    list_generators,
+    load_generator,
+)
 
 __all__ = [
-    "GeneratorSpec",
+    "load_generator",
+    "list_generators",
+    "SampleGenerator",
     "LatentGenerator",
+    "GeneratorSpec",
     "OutputSpec",
     "Provenance",
-    "SampleGenerator",
-    "__version__",
+    "SamplePool",
+    "build_pool",
+    "plan_counts",
+    "plan_replacement",
+    "data",
+    "generators",
     "latent",
+    "losses",
+    "networks",
+    "__version__",
 ]
 
 __version__ = _version("monai-genaug")

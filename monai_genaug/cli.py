@@ -30,8 +30,7 @@ def _list() -> None:
     from monai_genaug.generators.loading import list_generators
 
     table = Table("name", "makes", "shape", "classes", "licence of the weights")
-    for name in list_generators():
-        spec = _spec(name)
+    for name, spec in list_generators().items():
         made = " + ".join(spec.outputs)
         shape = "x".join(str(size) for size in spec.spatial_shape)
         classes = ", ".join(spec.classes.values()) if spec.classes else "-"
@@ -54,11 +53,11 @@ def _demo(out: Annotated[Path, typer.Option(help="folder for the report and its 
 
 
 def _spec(name: str) -> GeneratorSpec:
-    """The spec of a generator; a name that does not exist ends the program with the list of those that do."""
+    """The spec of a generator; an unknown name or a broken bundle ends the program with the reason."""
     from monai_genaug.generators.loading import load_generator
 
     try:
         return load_generator(name).spec
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError) as error:  # OSError: a folder that cannot be read
         typer.echo(f"Error: {error}", err=True)
         raise typer.Exit(2) from error

@@ -37,14 +37,19 @@ def arguments(function: Any) -> str:
 
 
 def describe(thing: Any) -> str | dict[str, str]:
-    """Arguments of a function; of a class, those of its constructor and of the public methods that are ours."""
+    """Arguments of a function; of a class, those of its constructor and of our public methods, and our properties."""
+    if inspect.isroutine(thing):
+        return arguments(thing)
     if not inspect.isclass(thing):
-        return arguments(thing) if callable(thing) else type(thing).__name__
+        return "value"
     described = {"()": arguments(thing)}
     for name, member in inspect.getmembers(thing):
         if name.startswith("_") or not _is_ours(thing, name):
             continue
-        described[name] = arguments(member) if callable(member) else "attribute"
+        if inspect.isroutine(member):
+            described[name] = arguments(member)
+        elif isinstance(member, property):
+            described[name] = "property"
     return described
 
 
@@ -53,18 +58,14 @@ def _is_ours(cls: type, name: str) -> bool:
     return owner is not None and owner.__module__.startswith("monai_genaug")
 
 
-def surface() -> dict[str, dict[str, Any]]:
-    """Package or top-level module -> public name -> description."""
+def surface() -> dict[str, Any]:
+    """The names at the top level; of each package or module below it, public name -> description."""
     found = [module.name for module in pkgutil.iter_modules(monai_genaug.__path__)]
-    names = ["monai_genaug", *(f"monai_genaug.{name}" for name in sorted(found) if name not in _NOT_FOR_IMPORT)]
-    table: dict[str, dict[str, Any]] = {}
-    for name in names:
-        module = importlib.import_module(name)
-        public = sorted(getattr(module, "__all__", []))
-        if name == "monai_genaug":  # names only: what they are stands at the package that defines them
-            table[name] = {key: type(getattr(module, key)).__name__ for key in public}
-        elif public:
-            table[name] = {key: describe(getattr(module, key)) for key in public}
+    table: dict[str, Any] = {"monai_genaug": sorted(monai_genaug.__all__)}
+    for name in sorted(set(found) - _NOT_FOR_IMPORT):
+        module = importlib.import_module(f"monai_genaug.{name}")
+        if public := sorted(getattr(module, "__all__", [])):
+            table[module.__name__] = {key: describe(getattr(module, key)) for key in public}
     return table
 
 
@@ -80,6 +81,11 @@ def test_top_level_has_no_undeclared_public_class_or_function() -> None:
         if not name.startswith("_") and (inspect.isclass(thing) or inspect.isfunction(thing))
     }
     assert loose <= set(monai_genaug.__all__)
+
+
+def test_every_declared_name_exists() -> None:
+    missing = [name for name in monai_genaug.__all__ if not hasattr(monai_genaug, name)]
+    assert not missing
 
 
 def test_arguments_distinguishes_order_defaults_and_stars() -> None:
