@@ -23,10 +23,7 @@ _NOT_FOR_IMPORT = {"__main__", "cli", "experiments"}
 
 def arguments(function: Any) -> str:
     """``(keys, prob=, *, seed=)``: names, order and which have defaults; types and values may change."""
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except ValueError:  # built-in without signature
-        return "(...)"
+    parameters = inspect.signature(function).parameters.values()
     words: list[str] = []
     for parameter in parameters:
         if parameter.kind is parameter.KEYWORD_ONLY and "*" not in words and not any(w[0] == "*" for w in words):
@@ -42,7 +39,7 @@ def describe(thing: Any) -> str | dict[str, str]:
         return arguments(thing)
     if not inspect.isclass(thing):
         return "value"
-    described = {"()": arguments(thing)}
+    described = {"()": arguments(thing)} if _is_ours(thing, "__init__") else {}
     for name, member in inspect.getmembers(thing):
         if name.startswith("_") or not _is_ours(thing, name):
             continue
