@@ -44,7 +44,7 @@ def toy(d: int) -> RiemannianLatent:
     latent = build(centroids, factors, temperature=0.6)
     # coarse steps, so that only rejections make the samples right
     latent.radius.fill_(0.7)
-    latent.step_size.fill_(0.45)
+    latent.step_size.fill_(0.8 if d == 1 else 0.45)
     latent.n_steps.fill_(60)
     return latent
 
