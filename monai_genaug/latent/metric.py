@@ -10,12 +10,15 @@ autoencoder", arXiv 2105.00026, section 3.2:
 The functions take the metric's terms as arguments and are differentiable in all of them, so that a batch's own
 centroids and factors can serve during training; :class:`RiemannianMetric` stores the terms of a trained model. The
 matrices M_i stay packed as rows of one (N, d*d) table: every sum over centroids is one matrix product, and no
-temporary is larger than (n, N) or (n, d*d).
+temporary is larger than (n, N) or (n, d*d). They keep the precision of their arguments under autocast, whose bfloat16
+products would lose the distances.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple
+from collections.abc import Callable
+from functools import wraps
+from typing import ClassVar, NamedTuple, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
@@ -36,6 +39,21 @@ __all__ = [
 
 _JITTER_STEPS = 8  # each ten times the one before
 
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
+
+
+def _without_autocast(function: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
+    """The function, with autocast off on the device of its first tensor."""
+
+    @wraps(function)
+    def wrapped(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result:
+        first = next(value for value in (*args, *kwargs.values()) if isinstance(value, Tensor))
+        with torch.autocast(first.device.type, enabled=False):
+            return function(*args, **kwargs)
+
+    return wrapped
+
 
 class MetricTerms(NamedTuple):
     """Arguments that all functions of this module share; pass them as ``*terms``.
@@ -53,11 +71,13 @@ class MetricTerms(NamedTuple):
     regularization: Tensor | float
 
 
+@_without_autocast
 def pack_products(factors: Tensor) -> Tensor:
     """M_i = L_i L_i^T of factors ``(N, d, d)``, as a table ``(N, d*d)``."""
     return (factors @ factors.transpose(1, 2)).flatten(1)
 
 
+@_without_autocast
 def inverse_metric(
     z: Tensor, centroids: Tensor, products: Tensor, temperature: Tensor | float, regularization: Tensor | float
 ) -> Tensor:
@@ -76,6 +96,7 @@ def inverse_metric(
     return _assemble(_weights(z, centroids, temperature), products, regularization, z.shape[1])
 
 
+@_without_autocast
 def log_volume(
     z: Tensor, centroids: Tensor, products: Tensor, temperature: Tensor | float, regularization: Tensor | float
 ) -> Tensor:
@@ -86,6 +107,7 @@ def log_volume(
     return _half_log_det(stable_cholesky(inverse_metric(z, centroids, products, temperature, regularization)))
 
 
+@_without_autocast
 def log_volume_and_force(
     z: Tensor, centroids: Tensor, products: Tensor, temperature: Tensor | float, regularization: Tensor | float
 ) -> tuple[Tensor, Tensor]:
@@ -111,6 +133,7 @@ def log_volume_and_force(
     return _half_log_det(factor), _pull(weights * traces, z, centroids, temperature)
 
 
+@_without_autocast
 def kinetic_force(
     z: Tensor,
     momentum: Tensor,

@@ -88,6 +88,22 @@ def test_float32_follows_float64() -> None:
     torch.testing.assert_close(force32.double(), force, rtol=1e-3, atol=1e-3)
 
 
+def test_autocast_does_not_reach_the_metric() -> None:
+    terms, z = MetricTerms(*(t.float() if isinstance(t, Tensor) else t for t in random_terms(10))), points(10).float()
+    plain = (
+        *log_volume_and_force(z, *terms),
+        kinetic_force(z, z, *terms),
+        pack_products(random_factors(3, 10).float()),
+    )
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        cast = (
+            *log_volume_and_force(z, *terms),
+            kinetic_force(z, z, *terms),
+            pack_products(random_factors(3, 10).float()),
+        )
+    assert all(torch.equal(a, b) for a, b in zip(plain, cast, strict=True))
+
+
 @pytest.mark.parametrize("scale", [1e-12, 1.0, 1e12])
 def test_no_overflow_in_many_dimensions(scale: float) -> None:
     d, n = 32, 200
