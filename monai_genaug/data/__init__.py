@@ -5,17 +5,24 @@
 from __future__ import annotations
 
 from monai_genaug.data.decathlon import decathlon_items, hippocampus_subject
+from monai_genaug.data.mixing import MarkedDataset, MixedDataset, mix_concatenate, mix_interleave
 from monai_genaug.data.planning import PlanStrategy, plan_counts, plan_replacement
 from monai_genaug.data.sampling import sample_weights
 from monai_genaug.data.splitting import check_disjoint, split_by_subject
+from monai_genaug.data.synthetic_dataset import SyntheticDataset
 
 __all__ = [
     "check_disjoint",
     "decathlon_items",
     "hippocampus_subject",
     "PlanStrategy",
+    "MarkedDataset",
+    "mix_concatenate",
+    "mix_interleave",
+    "MixedDataset",
     "plan_counts",
     "plan_replacement",
     "sample_weights",
     "split_by_subject",
+    "SyntheticDataset",
 ]
