@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from importlib.metadata import version as _version
 
-from monai_genaug import data, generators, latent, losses, networks
-from monai_genaug.data import plan_counts, plan_replacement
+from monai_genaug import data, generators, handlers, latent, losses, networks, transforms
+from monai_genaug.data import SyntheticDataset, plan_counts, plan_replacement
 from monai_genaug.generators import (
     GeneratorSpec,
     LatentGenerator,
@@ -22,6 +22,18 @@ from monai_genaug.generators import (
     list_generators,
     load_generator,
 )
+from monai_genaug.transforms import (
+    GenerativePrepareBatch,
+    RandGenerativeSample,
+    RandGenerativeSampleD,
+    RandGenerativeSampled,
+    RandGenerativeSampleDict,
+    ReplaceWithSynthetic,
+    ReplaceWithSyntheticD,
+    ReplaceWithSyntheticd,
+    ReplaceWithSyntheticDict,
+    assign_ids,
+)
 
 __all__ = [
     "load_generator",
@@ -31,15 +43,28 @@ __all__ = [
     "GeneratorSpec",
     "OutputSpec",
     "Provenance",
+    "RandGenerativeSample",
+    "RandGenerativeSampleD",
+    "RandGenerativeSampled",
+    "RandGenerativeSampleDict",
+    "ReplaceWithSynthetic",
+    "ReplaceWithSyntheticD",
+    "ReplaceWithSyntheticd",
+    "ReplaceWithSyntheticDict",
+    "GenerativePrepareBatch",
+    "assign_ids",
+    "SyntheticDataset",
     "SamplePool",
     "build_pool",
     "plan_counts",
     "plan_replacement",
     "data",
     "generators",
+    "handlers",
     "latent",
     "losses",
     "networks",
+    "transforms",
     "__version__",
 ]
 
