@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from ignite.distributed import one_rank_first
 from monai.data import Dataset, MetaTensor, get_track_meta
 from monai.data.utils import set_rnd
 from nibabel.orientations import axcodes2ornt
@@ -57,8 +59,8 @@ class SyntheticDataset(Dataset):
             is a mask; otherwise it must be given.
         seed: another one gives other items.
         truncation: see :meth:`SampleGenerator.sample`.
-        cache_dir: folder of the pool, in an existing folder; what is there already is opened or completed. By default
-            a temporary folder, which goes with the last reference to this data set.
+        cache_dir: folder of the pool, in an existing folder; what is there already is opened or completed. Ranks share
+            it. By default a temporary folder for each rank, which goes with the last reference to this data set.
         class_map: how the real data write the classes: {their label: the generator's class}. The plan then names
             those labels, and items carry them. By default the plan names the generator's ids or names, and items carry
             ids.
@@ -91,7 +93,10 @@ class SyntheticDataset(Dataset):
         names = _labels_by_class(class_map, spec)
         self._folder = _TemporaryFolder() if cache_dir is None else None
         folder = Path(cache_dir) if self._folder is None else self._folder.path / Path(spec.name).name  # type: ignore[arg-type]
-        self.pool = build_pool(generator, _translated(plan, class_map, spec), folder, seed, truncation)
+        counts = _translated(plan, class_map, spec)
+        # ranks share a given folder: the first one builds the pool, the others open it
+        with nullcontext() if cache_dir is None else one_rank_first():
+            self.pool = build_pool(generator, counts, folder, seed, truncation)
         self.labels = None if self.pool.classes is None else tuple(names[number] for number in self.pool.classes)
         """The class of every item, as items carry it; None for a generator without classes."""
         super().__init__(_PoolItems(self.pool, self.keys, self.class_key, self.labels, _affine(spec)), transform)

@@ -55,8 +55,7 @@ def test_several_synthetic_data_sets() -> None:
 @pytest.mark.parametrize("loader", [DataLoader, torch.utils.data.DataLoader])
 def test_batches_collate_in_both_orders(order: tuple[int, int], loader: Any) -> None:
     mixed = mix_concatenate(real_items(), synthetic_items())
-    options = {} if loader is DataLoader else {"collate_fn": None}
-    batch = next(iter(loader(mixed, batch_size=2, sampler=order, **options)))
+    batch = next(iter(loader(mixed, batch_size=2, sampler=order)))
     assert batch["image"].shape == (2, 1, 4, 4)
     assert batch["label"].shape == (2, 1)
     assert batch["label"].dtype == torch.uint8

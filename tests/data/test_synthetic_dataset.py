@@ -7,6 +7,7 @@ import gc
 import os
 import pickle
 from collections.abc import Iterator
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -152,9 +153,7 @@ def test_items_are_the_same_for_any_batch_size_and_number_of_workers(
 ) -> None:
     data = SyntheticDataset(paired, 8, cache_dir=pool_folder)
     expected = torch.stack([data[i]["image"].as_subclass(torch.Tensor) for i in range(8)])
-    # torch's loader learns to collate MetaTensors when MONAI's has collated once
-    options = {} if loader is DataLoader else {"collate_fn": DataLoader(data).collate_fn}
-    assert torch.equal(images(loader(data, batch_size=batch_size, num_workers=workers, **options)), expected)
+    assert torch.equal(images(loader(data, batch_size=batch_size, num_workers=workers)), expected)
 
 
 def test_spawned_workers_read_the_same_file(paired: Any) -> None:
@@ -163,6 +162,28 @@ def test_spawned_workers_read_the_same_file(paired: Any) -> None:
     loader = DataLoader(data, batch_size=2, num_workers=1, multiprocessing_context="spawn")
     assert torch.equal(images(loader), expected)
     assert data.pool.folder.is_dir()
+
+
+def build_as_rank(rank: int, root: Path) -> None:
+    """Both ranks use one folder; each writes down what it reads."""
+    store = torch.distributed.FileStore(str(root / "store"), 2)
+    torch.distributed.init_process_group("gloo", store=store, rank=rank, world_size=2)
+    data = SyntheticDataset(toy_generator(SHAPE), 4, cache_dir=root / "pool")
+    torch.save(images(DataLoader(data, batch_size=2)), root / f"rank{rank}.pt")
+    torch.distributed.barrier()
+    torch.distributed.destroy_process_group()
+
+
+def test_two_ranks_share_a_folder(tmp_path: Path, paired: Any) -> None:
+    ranks = [get_context("fork").Process(target=build_as_rank, args=(rank, tmp_path)) for rank in range(2)]
+    for rank in ranks:
+        rank.start()
+    for rank in ranks:
+        rank.join(120)
+    assert [rank.exitcode for rank in ranks] == [0, 0]
+    expected = images(DataLoader(SyntheticDataset(paired, 4), batch_size=4))
+    for rank in range(2):
+        assert torch.equal(torch.load(tmp_path / f"rank{rank}.pt", weights_only=True), expected)
 
 
 def test_persistent_workers_over_epochs(paired: Any) -> None:
