@@ -11,6 +11,7 @@ import pickle
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +25,9 @@ __all__ = [
     "WeightsMismatchError",
     "file_sha256",
     "load_strict",
+    "read_training_state",
     "read_weights",
+    "save_training_state",
     "save_weights",
     "state_sha256",
 ]
@@ -101,23 +104,39 @@ def read_weights(path: str | os.PathLike[str], sha256: str | None = None) -> dic
         UnsafeWeightsError: the file holds something else than tensors and plain values.
         WeightsFormatError: damaged, no state dict, or values that are not finite.
     """
-    try:
-        data = Path(path).read_bytes()
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
-        raise MissingWeightsError(f"weights {os.fspath(path)!r}: no such file.") from error
+    data = _read_bytes(path)
     found = hashlib.sha256(data).hexdigest()
     if sha256 is not None and found != sha256.lower():
         raise WeightsHashError(f"weights {os.fspath(path)!r}: sha256 is {found}, expected {sha256}.")
-    try:
-        state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        if "GLOBAL" in str(error) or "Unsupported" in str(error):
-            raise UnsafeWeightsError(f"weights {os.fspath(path)!r} hold more than tensors; not loaded.") from error
-        raise WeightsFormatError(f"weights {os.fspath(path)!r} are damaged.") from error
-    except Exception as error:  # the zip reader and the unpickler have no common error class
-        raise WeightsFormatError(f"weights {os.fspath(path)!r} are damaged: {type(error).__name__}.") from error
+    state = _unpickled(data, path)
     _check_state(state, f"weights {os.fspath(path)!r}")
     return dict(state)
+
+
+def save_training_state(state: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
+    """Writes what a training run needs to go on; the file appears complete, or the previous one stays.
+
+    Args:
+        state: nested dicts and lists of tensors, numbers, strings and None: ``state_dict()``s and plain values.
+        path: the file to write; its folder must exist.
+    """
+    buffer = io.BytesIO()
+    torch.save(dict(state), buffer)
+    _write_atomically(buffer.getvalue(), Path(path))
+
+
+def read_training_state(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Reads what :func:`save_training_state` wrote onto the CPU, without running anything in it.
+
+    Raises:
+        MissingWeightsError: no such file.
+        UnsafeWeightsError: the file holds something else than tensors and plain values.
+        WeightsFormatError: damaged, or no dict.
+    """
+    state = _unpickled(_read_bytes(path), path)
+    if not isinstance(state, dict):
+        raise WeightsFormatError(f"weights {os.fspath(path)!r}: not a training state but {type(state).__name__}.")
+    return state
 
 
 def load_strict(module: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
@@ -162,6 +181,24 @@ def state_sha256(state: Mapping[str, Tensor]) -> str:
         digest.update(f"{name}\x1f{tensor.dtype}\x1f{tuple(tensor.shape)}\x1f".encode())
         digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
+
+
+def _read_bytes(path: str | os.PathLike[str]) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+        raise MissingWeightsError(f"weights {os.fspath(path)!r}: no such file.") from error
+
+
+def _unpickled(data: bytes, path: str | os.PathLike[str]) -> Any:
+    try:
+        return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        if "GLOBAL" in str(error) or "Unsupported" in str(error):
+            raise UnsafeWeightsError(f"weights {os.fspath(path)!r} hold more than tensors; not loaded.") from error
+        raise WeightsFormatError(f"weights {os.fspath(path)!r} are damaged.") from error
+    except Exception as error:  # the zip reader and the unpickler have no common error class
+        raise WeightsFormatError(f"weights {os.fspath(path)!r} are damaged: {type(error).__name__}.") from error
 
 
 def _stored(name: str, tensor: Tensor, half: bool, keep: tuple[str, ...]) -> Tensor:

@@ -61,12 +61,12 @@ def preprocessing_for(spec: GeneratorSpec, keys: Sequence[str], load: bool = Tru
     if spec.spacing is not None:
         modes = tuple("bilinear" if output.kind == "image" else "nearest" for output in spec.outputs.values())
         steps.append(Spacingd(keys, pixdim=spec.spacing, mode=modes))
-    for key, output in zip(keys, spec.outputs.values()):
-        fill = 0.0
+    for key, output in zip(keys, spec.outputs.values(), strict=True):
+        pad: dict[str, Any] = {"mode": "constant", "value": 0.0}
         if output.kind == "image":
-            fill = output.value_range[0]
+            pad = {"mode": "edge"} if spec.padding == "edge" else {"mode": "constant", "value": output.value_range[0]}
             steps += [_scale_intensity(spec, key, output.value_range), _RequireRanged(key, output.value_range)]
-        steps.append(ResizeWithPadOrCropd(key, spec.spatial_shape, mode="constant", value=fill))
+        steps.append(ResizeWithPadOrCropd(key, spec.spatial_shape, **pad))
         steps.append(EnsureTyped(key, dtype=getattr(torch, output.dtype)))
     return Compose(steps)
 

@@ -82,7 +82,7 @@ class GeneratorSpec:
         name: name of the bundle, or of the generator made in Python.
         outputs: name -> :class:`OutputSpec`, in the order in which the transforms use them.
         spatial_shape: voxels per axis of every output.
-        version, sha256: version of the generator and hash of its weights file (``""`` in memory).
+        version, sha256: version of the generator and hash of its weights file, or of its weights in memory.
         spacing: size of a voxel in mm along each axis; None where it has no meaning.
         orientation: axis codes of the voxel axes, for example ``"RAS"``; None where it has no meaning.
         modality, anatomy: plain words for people and for listings.
@@ -90,6 +90,8 @@ class GeneratorSpec:
         intensity: how raw intensities become ``value_range``: ``"percentiles"`` (0.5 to 99.5 of each volume),
             ``"minmax"`` (of each volume) or ``"range"`` (a fixed ``intensity_range``).
         intensity_range: the raw interval that maps to ``value_range`` when ``intensity`` is ``"range"``.
+        padding: what surrounds a volume that is smaller than ``spatial_shape``: ``"constant"`` (the lowest value) or
+            ``"edge"`` (the image's border voxels repeated, for crops out of a larger image). Masks get background.
         truncation: whether ``sample(truncation=...)`` accepts values below 1.
         encodes: names of the outputs that ``encode`` reads; empty for a generator without encoder.
         reproducible_batches: False for a backend that needs one call per seed.
@@ -109,6 +111,7 @@ class GeneratorSpec:
     classes: Mapping[int, str] | None = None
     intensity: Literal["percentiles", "minmax", "range"] = "percentiles"
     intensity_range: tuple[float, float] | None = None
+    padding: Literal["constant", "edge"] = "constant"
     truncation: bool = False
     encodes: tuple[str, ...] = ()
     reproducible_batches: bool = True
@@ -129,6 +132,8 @@ class GeneratorSpec:
             )
         if (self.intensity == "range") != (self.intensity_range is not None):
             raise ValueError("GeneratorSpec.intensity_range must be given exactly when intensity is 'range'.")
+        if self.padding not in ("constant", "edge"):
+            raise ValueError(f"GeneratorSpec.padding is {self.padding!r}, allowed: 'constant', 'edge'.")
         object.__setattr__(self, "outputs", dict(self.outputs))
         object.__setattr__(self, "spatial_shape", tuple(int(s) for s in self.spatial_shape))
         if self.spacing is not None:
@@ -178,7 +183,10 @@ class GeneratorSpec:
 
 
 def _record(kind: type[Any], values: Mapping[str, Any]) -> Any:
-    unknown = sorted(set(values) - {f.name for f in dataclasses.fields(kind)})
-    if unknown:
-        raise ValueError(f"{kind.__name__}: unknown fields {unknown}.")
+    fields = dataclasses.fields(kind)
+    unknown = sorted(set(values) - {f.name for f in fields})
+    required = {f.name for f in fields if f.default is f.default_factory is dataclasses.MISSING}
+    missing = sorted(required - set(values))
+    if unknown or missing:
+        raise ValueError(f"{kind.__name__}: unknown fields {unknown}, missing fields {missing}.")
     return kind(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})

@@ -92,6 +92,34 @@ class VAE(nn.Module):
         raw = self.decoder(self.from_code(z)).float()
         return torch.cat([raw[:, : self.image_channels].sigmoid(), raw[:, self.image_channels :]], dim=1)
 
+    def join(self, image: Tensor, mask: Tensor | None = None) -> Tensor:
+        """What :meth:`posterior` and :meth:`elbo` read, from an image and its label map.
+
+        Args:
+            image: ``(n, image_channels, *spatial_shape)``, values in [0, 1].
+            mask: ``(n, 1, *spatial_shape)`` with labels 0 to ``mask_classes - 1`` in any dtype; None without masks.
+
+        Returns:
+            ``(n, image_channels + mask_classes, *spatial_shape)``, float32: the image, then the one-hot mask.
+
+        Raises:
+            ValueError: a mask too many or missing, a wrong shape, or a label that is not allowed.
+        """
+        if image.shape[1:] != (self.image_channels, *self.spatial_shape):
+            raise ValueError(f"image is {tuple(image.shape)}, needed: (n, {self.image_channels}, *{self.spatial_shape}).")
+        if (mask is None) != (self.mask_classes == 0):
+            raise ValueError(f"mask_classes is {self.mask_classes}, the mask is {'missing' if mask is None else 'given'}.")
+        if mask is None:
+            return image.float()
+        if mask.shape != (len(image), 1, *self.spatial_shape):
+            raise ValueError(f"mask is {tuple(mask.shape)}, needed: ({len(image)}, 1, *{self.spatial_shape}).")
+        labels = mask[:, 0].long()
+        low, high = int(labels.min()), int(labels.max())
+        if low < 0 or high >= self.mask_classes:
+            raise ValueError(f"mask holds labels from {low} to {high}, allowed: 0 to {self.mask_classes - 1}.")
+        one_hot = nn.functional.one_hot(labels, self.mask_classes).movedim(-1, 1)
+        return torch.cat([image.float(), one_hot.float()], dim=1)
+
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log variance ``(n, d)`` of q(z|x); ``x`` holds image channels, then the one-hot mask."""
         return self._posterior_of(self.encoder(x))

@@ -1,0 +1,10 @@
+# Copyright (c) monai_genaug contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Ignite engines that train and measure generative networks."""
+
+from __future__ import annotations
+
+from monai_genaug.engines.vae_evaluator import VAEEvaluator
+from monai_genaug.engines.vae_trainer import NonFiniteLossError, VAETrainer
+
+__all__ = ["VAETrainer", "VAEEvaluator", "NonFiniteLossError"]
