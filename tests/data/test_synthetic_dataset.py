@@ -6,6 +6,7 @@ import copy
 import gc
 import os
 import pickle
+import time
 from collections.abc import Iterator
 from multiprocessing import get_context
 from pathlib import Path
@@ -19,7 +20,7 @@ from monai.transforms import Compose, MapTransform, RandFlipd, RandGaussianNoise
 from torch.utils.data import ConcatDataset
 
 from monai_genaug.data import SyntheticDataset, mix_concatenate, mix_interleave, plan_counts, sample_weights
-from monai_genaug.generators import build_pool, derive_seed
+from monai_genaug.generators import VAEGenerator, build_pool, derive_seed
 from tests.toy import toy_generator, toy_network, toy_spec, write_toy_bundle
 
 SHAPE = (8, 8, 8)
@@ -164,11 +165,26 @@ def test_spawned_workers_read_the_same_file(paired: Any) -> None:
     assert data.pool.folder.is_dir()
 
 
+class SlowGenerator(VAEGenerator):
+    """Takes its time, and notes which rank made samples."""
+
+    def __init__(self, log: Path) -> None:
+        super().__init__(toy_network(SHAPE), toy_spec(SHAPE))
+        self.log = log
+
+    def _generate(self, seeds: list[int], classes: list[int] | None, truncation: float) -> dict[str, torch.Tensor]:
+        time.sleep(0.3)
+        with self.log.open("a") as file:
+            file.write(str(torch.distributed.get_rank()))
+        return super()._generate(seeds, classes, truncation)
+
+
 def build_as_rank(rank: int, root: Path) -> None:
     """Both ranks use one folder; each writes down what it reads."""
     store = torch.distributed.FileStore(str(root / "store"), 2)
     torch.distributed.init_process_group("gloo", store=store, rank=rank, world_size=2)
-    data = SyntheticDataset(toy_generator(SHAPE), 4, cache_dir=root / "pool")
+    torch.distributed.barrier()
+    data = SyntheticDataset(SlowGenerator(root / "makers"), 4, cache_dir=root / "pool")
     torch.save(images(DataLoader(data, batch_size=2)), root / f"rank{rank}.pt")
     torch.distributed.barrier()
     torch.distributed.destroy_process_group()
@@ -181,6 +197,7 @@ def test_two_ranks_share_a_folder(tmp_path: Path, paired: Any) -> None:
     for rank in ranks:
         rank.join(120)
     assert [rank.exitcode for rank in ranks] == [0, 0]
+    assert (tmp_path / "makers").read_text() == "0"
     expected = images(DataLoader(SyntheticDataset(paired, 4), batch_size=4))
     for rank in range(2):
         assert torch.equal(torch.load(tmp_path / f"rank{rank}.pt", weights_only=True), expected)
