@@ -43,7 +43,7 @@ def plain() -> LatentGenerator:
 def files(anatomical_path: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, str]]:
     """Four items: the real volume at 1 mm, shifted, with a label map of three bands of its intensity."""
     folder = tmp_path_factory.mktemp("volumes")
-    volume = np.array(nibabel.load(anatomical_path).dataobj, dtype=np.float32)
+    volume = nibabel.load(anatomical_path).get_fdata(dtype=np.float32)
     items = []
     for shift in range(4):
         moved = np.roll(volume, 2 * shift, axis=0)

@@ -22,9 +22,7 @@ def test_ids_are_relative_to_the_root(tmp_path: Path) -> None:
     assert "id" not in datalist[0]
 
 
-def test_equal_wherever_the_root_is_and_however_it_is_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_equal_wherever_the_root_is_and_however_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     absolute = assign_ids([{"image": str(tmp_path / "data" / "x.nii")}], tmp_path / "data")
     relative = assign_ids([{"image": "data/x.nii"}], "data")
@@ -37,7 +35,7 @@ def test_assigning_twice_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_bad_lists(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="(?s)items 0 and 1.*a.nii"):
+    with pytest.raises(ValueError, match=r"(?s)items 0 and 1.*a.nii"):
         assign_ids([{"image": "a.nii"}, {"image": tmp_path / "a.nii"}], tmp_path)
     with pytest.raises(ValueError, match="outside root"):
         assign_ids([{"image": "/elsewhere/a.nii"}], tmp_path)

@@ -262,9 +262,7 @@ def test_allow_missing_keys(generator: LatentGenerator, real: dict[str, Any]) ->
 
 def test_adapt_brings_samples_to_other_items(generator: LatentGenerator) -> None:
     item = {"image": torch.randn(1, 16, 20, 12) * 3, "label": torch.zeros(1, 16, 20, 12)}
-    adapt = Compose(
-        [Resized(KEYS, (16, 20, 12), mode=("trilinear", "nearest")), NormalizeIntensityd("image")]
-    )
+    adapt = Compose([Resized(KEYS, (16, 20, 12), mode=("trilinear", "nearest")), NormalizeIntensityd("image")])
     made = RandGenerativeSampled(KEYS, generator, prob=1.0, adapt=adapt)(item)
     assert made["image"].shape == (1, 16, 20, 12)
     assert abs(float(made["image"].mean())) < 1e-3
@@ -321,7 +319,7 @@ def test_bad_arguments(change: dict[str, Any], error: type[Exception], text: str
 def test_bad_arguments_for_classes(classified: LatentGenerator) -> None:
     with pytest.raises(ValueError, match="class_key"):
         RandGenerativeSampled("image", classified)
-    with pytest.raises(ValueError, match="(?s)wing.*malignant"):
+    with pytest.raises(ValueError, match=r"(?s)wing.*malignant"):
         RandGenerativeSampled("image", classified, class_key="y", class_map={0: "wing"})
     with pytest.raises(ValueError, match="twice"):
         RandGenerativeSampled("image", classified, {0: 0.1, "benign": 0.2}, class_key="y", class_map="identity")
@@ -333,13 +331,13 @@ def test_generators_without_encoder_or_truncation(plain: LatentGenerator, square
     noise = Unpaired(plain.spec)
     with pytest.raises(TypeError, match="encoder"):
         RandGenerativeSample(noise, mode="edit")
-    with pytest.raises(ValueError, match="0.5"):
+    with pytest.raises(ValueError, match=r"0.5"):
         RandGenerativeSample(noise, truncation=0.5)
     assert RandGenerativeSample(noise, prob=1.0)(square).unique().numel() == 1
 
 
 def test_array_version_is_for_one_output(generator: LatentGenerator) -> None:
-    with pytest.raises(ValueError, match="(?s)image.*mask.*dictionary"):
+    with pytest.raises(ValueError, match=r"(?s)image.*mask.*dictionary"):
         RandGenerativeSample(generator)
 
 
@@ -382,14 +380,14 @@ def test_labels_that_do_not_fit_are_refused(classified: LatentGenerator, square:
     transform = RandGenerativeSampled("image", classified, prob=0.0, class_key="y")
     with pytest.raises(KeyError, match="y"):
         transform({"image": square})
-    with pytest.raises(ValueError, match="(?s)0 does not name.*benign.*malignant.*class_map"):
+    with pytest.raises(ValueError, match=r"(?s)0 does not name.*benign.*malignant.*class_map"):
         transform({"image": square, "y": 0})
-    with pytest.raises(ValueError, match="(?s)'cyst'.*malignant"):
+    with pytest.raises(ValueError, match=r"(?s)'cyst'.*malignant"):
         transform({"image": square, "y": "cyst"})
     with pytest.raises(ValueError, match="one element"):
         transform({"image": square, "y": torch.tensor([0, 1])})
     mapped = RandGenerativeSampled("image", classified, class_key="y", class_map={0: "malignant"})
-    with pytest.raises(ValueError, match="(?s)5 does not name.*class_map.*0"):
+    with pytest.raises(ValueError, match=r"(?s)5 does not name.*class_map.*0"):
         mapped({"image": square, "y": 5})
     array = RandGenerativeSample(classified)
     with pytest.raises(ValueError, match="needs a class label"):
@@ -406,7 +404,7 @@ def test_shape_without_spacing_must_agree(plain: LatentGenerator) -> None:
 
 def test_adapt_must_fit_the_item(generator: LatentGenerator) -> None:
     item = {"image": torch.zeros(2, 32, 40, 24), "label": torch.zeros(1, 32, 40, 24)}
-    with pytest.raises(ValueError, match="(?s)adapt made shape.*image"):
+    with pytest.raises(ValueError, match=r"(?s)adapt made shape.*image"):
         RandGenerativeSampled(KEYS, generator, prob=1.0, adapt=NormalizeIntensityd("image"))(item)
 
 

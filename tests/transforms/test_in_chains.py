@@ -1,0 +1,224 @@
+# Copyright (c) monai_genaug contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The transforms inside MONAI: data sets, loaders, caches, inverse, lazy resampling, configs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import monai.data
+import pytest
+import torch
+import torch.utils.data
+from monai.bundle import ConfigParser
+from monai.data import CacheDataset, Dataset, PersistentDataset, SmartCacheDataset, decollate_batch, list_data_collate
+from monai.data.utils import pickle_hashing
+from monai.transforms import (
+    Compose,
+    Invertd,
+    RandFlipd,
+    RandRotate90d,
+    SpatialPadd,
+    Transform,
+)
+from torch.utils.data import ConcatDataset
+
+import monai_genaug  # noqa: F401  short names in configs
+from monai_genaug.generators import LatentGenerator
+from monai_genaug.transforms import RandGenerativeSampled, ReplaceWithSyntheticd, assign_ids
+from tests.toy import write_toy_bundle
+
+KEYS = ("image", "label")
+Chain = list[Callable[[Any], Any]]
+Files = list[dict[str, str]]
+
+
+class CountCalls(Transform):
+    """Writes a line to a file per call, in whatever process."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __call__(self, data: Any) -> Any:
+        with self.path.open("a") as file:
+            file.write("x")
+        return data
+
+    @property
+    def calls(self) -> int:
+        return len(self.path.read_text()) if self.path.exists() else 0
+
+
+def make_dataset(kind: str, files: Files, chain: Chain, folder: Path) -> Any:
+    if kind == "Dataset":
+        return Dataset(files, Compose(chain))
+    if kind == "CacheDataset":
+        return CacheDataset(files, Compose(chain), progress=False)
+    if kind == "SmartCacheDataset":
+        return SmartCacheDataset(files, Compose(chain), replace_rate=0.5, cache_num=4, progress=False)
+    if kind == "PersistentDataset":
+        return PersistentDataset(files, Compose(chain), folder, hash_transform=pickle_hashing)
+    return ConcatDataset([Dataset(files[:2], Compose(chain)), Dataset(files[2:], Compose(chain))])
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("loader", [monai.data.DataLoader, torch.utils.data.DataLoader])
+@pytest.mark.parametrize("kind", ["Dataset", "CacheDataset", "SmartCacheDataset", "PersistentDataset", "ConcatDataset"])
+def test_real_volumes_through_every_dataset(
+    kind: str, loader: Any, workers: int, generator: LatentGenerator, files: Files, loading: Chain, tmp_path: Path
+) -> None:
+    chain = [*loading, RandGenerativeSampled(KEYS, generator, prob=0.5), RandFlipd(KEYS, prob=0.5)]
+    dataset = make_dataset(kind, files, chain, tmp_path)
+    keep = torch.Generator().manual_seed(0)
+    batches = loader(
+        dataset,
+        batch_size=4,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        generator=keep,
+        collate_fn=list_data_collate,
+    )
+    flags = []
+    for _ in range(4):
+        (batch,) = list(batches)
+        assert batch["image"].shape == batch["label"].shape == (4, 1, 32, 40, 24)
+        assert batch["image"].dtype == torch.float32
+        assert batch["label"].dtype == torch.uint8
+        flags += batch["is_synthetic"].tolist()
+    assert 0 < sum(flags) < 16
+
+
+def test_torch_collate(generator: LatentGenerator, files: Files, loading: Chain) -> None:
+    dataset = Dataset(files, Compose([*loading, RandGenerativeSampled(KEYS, generator, prob=1.0)]))
+    batch = next(iter(torch.utils.data.DataLoader(dataset, batch_size=2, num_workers=2)))
+    assert batch["image"].shape == (2, 1, 32, 40, 24)
+    assert batch["is_synthetic"].tolist() == [True, True]
+
+
+def test_caches_end_before_the_random_and_after_the_fixed_one(
+    generator: LatentGenerator, files: Files, loading: Chain, tmp_path: Path
+) -> None:
+    counts = [CountCalls(tmp_path / name) for name in ("loaded", "random")]
+    chain = [*loading, counts[0], RandGenerativeSampled(KEYS, generator, prob=1.0), counts[1]]
+    dataset = CacheDataset(files, Compose(chain), progress=False)
+    epochs = [[item["image"].meta["synthetic_seed"] for item in dataset] for _ in range(2)]
+    assert len({*epochs[0], *epochs[1]}) == 8
+    assert [count.calls for count in counts] == [4, 8]
+
+
+@pytest.mark.parametrize("track_meta", [True, False])
+def test_persistent_dataset_computes_the_fixed_one_once(
+    track_meta: bool, generator: LatentGenerator, files: Files, loading: Chain, tmp_path: Path
+) -> None:
+    counter = CountCalls(tmp_path / "calls")
+    identified = assign_ids(files, Path(files[0]["image"]).parent)
+    runs = []
+    for _ in range(2):
+        replace = ReplaceWithSyntheticd(KEYS, generator, "id", fraction=0.5)
+        dataset = PersistentDataset(
+            identified,
+            Compose([*loading, counter, replace]),
+            tmp_path / "cache",
+            hash_transform=pickle_hashing,
+            track_meta=track_meta,
+            weights_only=not track_meta,
+        )
+        for _ in range(2):
+            runs.append([(item["image"].sum().item(), item["is_synthetic"]) for item in dataset])
+    assert runs[0] == runs[1] == runs[2] == runs[3]
+    assert counter.calls == 4
+    other = ReplaceWithSyntheticd(KEYS, generator, "id", fraction=0.5, seed=1)
+    dataset = PersistentDataset(
+        identified, Compose([*loading, counter, other]), tmp_path / "cache", hash_transform=pickle_hashing
+    )
+    assert len([dataset[k] for k in range(4)]) == 4
+    assert counter.calls == 8, "another seed took the old cache"
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_real_and_synthetic_collate_in_both_orders(
+    order: tuple[int, int], generator: LatentGenerator, real: dict[str, Any]
+) -> None:
+    items = [RandGenerativeSampled(KEYS, generator, prob=prob)(real) for prob in (0.0, 1.0)]
+    batch = list_data_collate([items[k] for k in order])
+    assert batch["is_synthetic"].tolist() == [bool(k) for k in order]
+    for position, k in enumerate(order):
+        assert torch.equal(batch["image"][position].as_tensor(), items[k]["image"].as_tensor())
+    separate = decollate_batch(batch)
+    assert [bool(item["is_synthetic"]) for item in separate] == [bool(k) for k in order]
+
+
+def test_inverse_of_a_mixed_batch(generator: LatentGenerator, files: Files, loading: Chain) -> None:
+    post = Compose([SpatialPadd(KEYS, (36, 44, 28)), RandFlipd(KEYS, prob=1.0, spatial_axis=0)])
+    before = Compose([*loading])
+    items = []
+    for prob in (0.0, 1.0):
+        made = RandGenerativeSampled(KEYS, generator, prob=prob)(before(dict(files[0])))
+        items.append((made, post(made)))
+    batch = list_data_collate([after for _, after in items])
+    inverted = [Invertd(KEYS, post, orig_keys=KEYS)(item) for item in decollate_batch(batch)]
+    for (made, _), back in zip(items, inverted, strict=True):
+        for key in KEYS:
+            assert back[key].shape == made[key].shape
+            assert torch.allclose(back[key].as_tensor().float(), made[key].as_tensor().float())
+
+
+def test_lazy_compose(generator: LatentGenerator, real: dict[str, Any]) -> None:
+    results = []
+    for lazy in (True, False):
+        chain = Compose(
+            [
+                RandFlipd(KEYS, prob=1.0, spatial_axis=1),
+                RandGenerativeSampled(KEYS, generator, prob=1.0),
+                RandRotate90d(KEYS, prob=1.0, spatial_axes=(0, 1)),
+            ],
+            lazy=lazy,
+        )
+        chain.set_random_state(5)
+        results.append(chain(real))
+    assert results[0]["is_synthetic"]
+    assert not results[0]["image"].pending_operations
+    assert torch.allclose(results[0]["image"].as_tensor(), results[1]["image"].as_tensor(), atol=1e-5)
+    assert results[0]["image"].meta["synthetic_seed"] == results[1]["image"].meta["synthetic_seed"]
+
+
+JSON_CONFIG = """{"chain": {"_target_": "Compose", "transforms": [
+    {"_target_": "RandGenerativeSampled", "keys": ["image", "label"], "generator": "%s", "prob": 1.0},
+    {"_target_": "RandFlipd", "keys": ["image", "label"], "prob": 0.5}]},
+  "replace": {"_target_": "ReplaceWithSyntheticd", "keys": ["image", "label"], "generator": "%s", "id_key": "id"}}"""
+YAML_CONFIG = """
+chain:
+  _target_: Compose
+  transforms:
+  - {_target_: RandGenerativeSampled, keys: [image, label], generator: "%s", prob: 1.0}
+  - {_target_: RandFlipd, keys: [image, label], prob: 0.5}
+replace: {_target_: ReplaceWithSyntheticd, keys: [image, label], generator: "%s", id_key: id}
+"""
+
+
+@pytest.mark.parametrize(("suffix", "text"), [("json", JSON_CONFIG), ("yaml", YAML_CONFIG)])
+def test_configs_find_the_transforms_by_short_name(
+    suffix: str, text: str, real: dict[str, Any], tmp_path: Path
+) -> None:
+    bundle = write_toy_bundle(tmp_path / "toy", (32, 40, 24))
+    path = tmp_path / f"config.{suffix}"
+    path.write_text(text % (bundle, bundle))
+    parser = ConfigParser()
+    parser.read_config(path)
+    chain, replace = parser.get_parsed_content("chain"), parser.get_parsed_content("replace")
+    assert isinstance(chain.transforms[0], RandGenerativeSampled)
+    assert chain(real)["is_synthetic"]
+    assert isinstance(replace, ReplaceWithSyntheticd)
+    assert replace({**real, "id": "a"})["is_synthetic"]
+
+
+def test_transforms_with_a_bundle_are_small_when_pickled(tmp_path: Path, real: dict[str, Any]) -> None:
+    import pickle
+
+    bundle = write_toy_bundle(tmp_path / "toy", (32, 40, 24))
+    transform = RandGenerativeSampled(KEYS, bundle, prob=1.0)
+    transform(real)
+    assert len(pickle.dumps(transform)) < 10_000
+    assert pickle.loads(pickle.dumps(transform))(real)["is_synthetic"]

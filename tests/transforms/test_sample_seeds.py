@@ -1,0 +1,103 @@
+# Copyright (c) monai_genaug contributors
+# SPDX-License-Identifier: Apache-2.0
+"""No two equal sample seeds across ranks, workers and epochs, and the same ones again in the next run."""
+
+from __future__ import annotations
+
+import itertools
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import monai.data
+import pytest
+import torch
+import torch.utils.data
+from monai.data import CacheDataset, Dataset, SmartCacheDataset
+from monai.transforms import Compose
+
+from monai_genaug.generators import LatentGenerator
+from monai_genaug.transforms import RandGenerativeSampled
+
+LOADERS = {"monai": monai.data.DataLoader, "torch": torch.utils.data.DataLoader}
+DATASETS: dict[str, Callable[[Any, Any], Any]] = {
+    "Dataset": Dataset,
+    "CacheDataset": lambda data, transform: CacheDataset(data, transform, num_workers=0, progress=False),
+    "SmartCacheDataset": lambda data, transform: SmartCacheDataset(
+        data, transform, replace_rate=0.25, cache_num=6, num_init_workers=1, num_replace_workers=1, progress=False
+    ),
+}
+
+
+def seeds_of(batch: list[dict[str, Any]]) -> list[int]:
+    """A collate function: pickled into spawned workers, hence at module level."""
+    return [item["image"].meta["synthetic_seed"] for item in batch]
+
+
+def items(count: int = 8) -> list[dict[str, Any]]:
+    return [{"image": torch.full((1, 16, 16), k / count)} for k in range(count)]
+
+
+def run(
+    generator: LatentGenerator, loader: str, dataset: str, epochs: int = 2, seeded: bool = True, **options: Any
+) -> list[int]:
+    """The sample seeds of all epochs of one rank, in order."""
+    chain = Compose([RandGenerativeSampled("image", generator, prob=1.0)])
+    if seeded:
+        chain.set_random_state(0)
+    base = torch.Generator().manual_seed(0)
+    data = DATASETS[dataset](items(), chain)
+    batches = LOADERS[loader](data, batch_size=2, collate_fn=seeds_of, generator=base, **options)
+    return [seed for _ in range(epochs) for batch in batches for seed in batch]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("dataset", list(DATASETS))
+@pytest.mark.parametrize("loader", list(LOADERS))
+def test_two_ranks_workers_and_epochs(
+    loader: str, dataset: str, workers: int, plain: LatentGenerator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = []
+    for rank in ("0", "1", "0", "1"):
+        monkeypatch.setenv("RANK", rank)
+        runs.append(run(plain, loader, dataset, num_workers=workers))
+    assert runs[:2] == runs[2:], "not reproducible"
+    both = runs[0] + runs[1]
+    assert len(set(both)) == len(both) == 2 * 2 * (6 if dataset == "SmartCacheDataset" else 8)
+
+
+@pytest.mark.parametrize("loader", list(LOADERS))
+def test_persistent_workers(loader: str, plain: LatentGenerator) -> None:
+    seeds = run(plain, loader, "Dataset", epochs=3, num_workers=2, persistent_workers=True)
+    assert len(set(seeds)) == len(seeds) == 24
+
+
+@pytest.mark.parametrize("loader", list(LOADERS))
+def test_without_any_seed(loader: str, plain: LatentGenerator) -> None:
+    seeds = [run(plain, loader, "Dataset", seeded=False, num_workers=workers) for workers in (0, 2)]
+    assert len(set(itertools.chain(*seeds))) == 32
+
+
+@pytest.mark.parametrize("loader", list(LOADERS))
+def test_spawned_workers_draw_what_forked_ones_do(
+    loader: str, plain: LatentGenerator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So what holds for forked workers, above, holds for spawned ones, in which everything is unpickled anew."""
+    monkeypatch.setenv("RANK", "1")
+    forked, spawned = (
+        run(plain, loader, "Dataset", epochs=1, num_workers=2, multiprocessing_context=context)
+        for context in ("fork", "spawn")
+    )
+    assert forked == spawned
+
+
+def test_pickling_carries_the_rank(plain: LatentGenerator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A spawned worker has no process group, and without torchrun no RANK either."""
+    transform = RandGenerativeSampled("image", plain, prob=1.0)
+    pickled = []
+    for rank in ("0", "1"):
+        monkeypatch.setenv("RANK", rank)
+        pickled.append(pickle.dumps(transform))
+    monkeypatch.delenv("RANK")
+    zero, one, other = (seeds_of([pickle.loads(p)(items()[0])])[0] for p in (*pickled, pickled[0]))
+    assert zero == other != one
