@@ -194,9 +194,9 @@ def _unpickled(data: bytes, path: str | os.PathLike[str]) -> Any:
     try:
         return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        if "GLOBAL" in str(error) or "Unsupported" in str(error):
+        if "GLOBAL" in str(error):
             raise UnsafeWeightsError(f"weights {os.fspath(path)!r} hold more than tensors; not loaded.") from error
-        raise WeightsFormatError(f"weights {os.fspath(path)!r} are damaged.") from error
+        raise WeightsFormatError(f"weights {os.fspath(path)!r} are damaged, or were not written by torch.") from error
     except Exception as error:  # the zip reader and the unpickler have no common error class
         raise WeightsFormatError(f"weights {os.fspath(path)!r} are damaged: {type(error).__name__}.") from error
 

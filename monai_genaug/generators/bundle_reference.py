@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from monai_genaug.generators.spec import GeneratorSpec
 from monai_genaug.networks import VAE
 from monai_genaug.weights import load_strict, read_weights
@@ -98,7 +100,8 @@ class BundleReference:
         """
         state = read_weights(self.weights, self.spec.sha256)
         try:
-            network = _build(self.network)
+            with torch.random.fork_rng(devices=[]):  # layers draw initial weights from the global state
+                network = _build(self.network)
         except TypeError as error:
             raise ValueError(f"{self.folder / CONFIG_FILE}: network: {error}") from error
         if not isinstance(network, VAE):

@@ -42,9 +42,8 @@ def encoder_input(batch: Mapping[str, Tensor], spec: GeneratorSpec) -> Tensor:
     for name, value in values.items():
         expected = (count, spec.outputs[name].channels, *spec.spatial_shape)
         if count == 0 or tuple(value.shape) != expected:
-            raise ValueError(
-                f"{name!r} has shape {tuple(value.shape)}, {spec.name!r} needs (n, {str(expected[1:])[1:]}."
-            )
+            needed = ", ".join(["n", *map(str, expected[1:])])
+            raise ValueError(f"{name!r} has shape {tuple(value.shape)}, {spec.name!r} needs ({needed}).")
         if not value.isfinite().all():
             raise ValueError(f"{name!r} holds NaN or infinite values.")
     ordered = sorted(spec.encodes, key=lambda name: spec.outputs[name].kind)  # "image" before "mask"

@@ -121,8 +121,8 @@ class VAEGenerator(LatentGenerator):
         if numbers is not None and len(numbers) != len(x):
             raise ValueError(f"{len(numbers)} seeds for {len(x)} items: give one per item.")
         with torch.no_grad():
-            parts = [self.network.posterior(part.to(self._device)) for part in x.split(self.batch_size)]
-        mean, log_variance = (torch.cat(tensors).float() for tensors in zip(*parts))
+            parts = [self.network.posterior(part.to(self._device)) for part in torch.split(x, self.batch_size)]
+        mean, log_variance = (torch.cat(tensors).float() for tensors in zip(*parts, strict=True))
         if numbers is None:
             return mean
         noise = standard_normal(numbers, mean.shape[1], stream=POSTERIOR_STREAM).to(mean)
@@ -141,7 +141,7 @@ class VAEGenerator(LatentGenerator):
             raise ValueError("z holds NaN or infinite values.")
         resolve_class_labels(class_label, len(z), self._spec)
         with torch.no_grad():
-            parts = [self._decode(part) for part in z.split(self.batch_size)]
+            parts = [self._decode(part) for part in torch.split(z, self.batch_size)]
         return {name: torch.cat([part[name] for part in parts]) for name in self._spec.outputs}
 
     def sample_latent(
@@ -206,9 +206,7 @@ def _check_fits(network: VAE, spec: GeneratorSpec) -> None:
         "truncation": (spec.truncation, network.latent.supports_truncation),
         "encodes": (set(spec.encodes), set(spec.outputs) if spec.encodes else set()),
     }
-    wrong = [
-        f"{what}: {given} in the spec, {needed} needed" for what, (given, needed) in facts.items() if given != needed
-    ]
+    wrong = [f"{what}: spec {given}, network {own}" for what, (given, own) in facts.items() if given != own]
     if wrong:
         raise ValueError(f"spec {spec.name!r} does not fit {type(network).__name__}: {'; '.join(wrong)}.")
 

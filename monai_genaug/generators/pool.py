@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -87,8 +88,11 @@ class SamplePool(SampleGenerator):
                 raise ValueError(f"{array_path(self.folder, name)}: sha256 is {found}, expected {checksum}.")
 
     def _generate(self, seeds: list[int], classes: list[int] | None, truncation: float) -> Samples:
-        places = [self._first[number] for number in (classes or [None] * len(seeds))]
-        rows = [first + derive_seed("pool item", seed) % count for seed, (first, count) in zip(seeds, places)]
+        numbers: Sequence[int | None] = classes or [None] * len(seeds)
+        places = [self._first[number] for number in numbers]
+        rows = [
+            first + derive_seed("pool item", seed) % count for seed, (first, count) in zip(seeds, places, strict=True)
+        ]
         return {name: torch.from_numpy(array[rows]).to(self._device) for name, array in self._mapped().items()}
 
     def _mapped(self) -> dict[str, NDArray[np.generic]]:

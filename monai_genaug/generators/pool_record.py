@@ -7,6 +7,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,9 +116,9 @@ def resolve_plan(plan: int | Mapping[ClassLabel, int], spec: GeneratorSpec) -> t
     pairs: list[tuple[int | None, int]] = []
     for label, count in plan.items() if isinstance(plan, Mapping) else [(None, plan)]:
         ids = None if label is None else resolve_class_labels(label, 1, spec)
-        if isinstance(count, bool) or not isinstance(count, int) or count < 0:
+        if isinstance(count, bool) or not hasattr(count, "__index__") or count < 0:
             raise ValueError(f"plan is {plan!r}: {count!r} is no number of items.")
-        pairs.append((ids[0] if ids else None, count))
+        pairs.append((ids[0] if ids else None, operator.index(count)))
     if len({number for number, _ in pairs}) != len(pairs):
         raise ValueError(f"plan {plan!r} names a class twice.")
     if not any(count for _, count in pairs):

@@ -46,7 +46,8 @@ def preprocessing_for(spec: GeneratorSpec, keys: Sequence[str], load: bool = Tru
 
     Returns:
         A deterministic transform of dictionaries: images float32 in ``value_range``, masks of the spec's type. It
-        raises ``ValueError`` for volumes with NaN or infinite values, and for images whose intensities span nothing.
+        refuses volumes with NaN or infinite values and images without contrast by a ``ValueError`` that names the
+        key, which ``Compose`` makes the cause of its own ``RuntimeError``.
 
     Raises:
         ValueError: as many keys as outputs are needed.

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import hashlib
+import operator
 import os
 
 import torch
@@ -16,10 +17,21 @@ __all__ = ["current_rank", "current_worker", "derive_seed"]
 def derive_seed(*parts: int | str) -> int:
     """A seed in [0, 2^63) that is a function of ``parts`` alone (BLAKE2b), the same on every machine.
 
-    Different sequences of parts give different seeds but for hash collisions; ``1`` and ``"1"`` differ.
+    Different sequences of parts give different seeds but for hash collisions; ``1`` and ``"1"`` differ. Integers of
+    numpy and torch count as Python's.
+
+    Raises:
+        TypeError: a part that is neither a string nor an integer.
     """
-    text = "\x1f".join(f"{type(part).__name__}:{part}" for part in parts)
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
+    text = "\x1f".join(_tagged(part) for part in parts)
+    digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
+
+
+def _tagged(part: int | str) -> str:
+    if isinstance(part, str):
+        return "str:" + part.replace("\\", "\\\\").replace("\x1f", "\\x1f")  # the separator must not occur
+    return f"int:{operator.index(part)}"
 
 
 def current_rank() -> int:

@@ -1,0 +1,156 @@
+# Copyright (c) monai_genaug contributors
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+import pytest
+import torch
+from monai.data import MetaTensor
+from monai.transforms import Randomizable
+
+from monai_genaug.generators import OutputSpec, VAEGenerator, preprocessing_for
+from tests.toy import toy_generator, toy_spec
+
+SPEC = toy_spec((8, 8, 8))
+KEYS = ("t1", "seg")
+
+
+def volume(shape: tuple[int, ...] = (10, 6, 8), seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).uniform(100, 900, shape).astype(np.float32)
+
+
+def labels(shape: tuple[int, ...] = (10, 6, 8)) -> np.ndarray:
+    mask = np.zeros(shape, dtype=np.uint8)
+    mask[2:5, 2:5, 2:6], mask[5:8, 2:5, 2:6] = 1, 2
+    return mask
+
+
+def with_affine(array: np.ndarray, affine: np.ndarray) -> MetaTensor:
+    return MetaTensor(torch.from_numpy(array.astype(np.float32))[None], affine=torch.from_numpy(affine))
+
+
+def run(image: Any, mask: Any = None, **changes: Any) -> dict[str, torch.Tensor]:
+    spec = SPEC.replace(**changes)
+    mask = labels(tuple(image.shape[1:]))[None] if mask is None else mask
+    result: dict[str, torch.Tensor] = preprocessing_for(spec, KEYS, load=False)({"t1": image, "seg": mask})
+    return result
+
+
+def test_result_is_in_the_generator_s_space() -> None:
+    result = run(volume()[None])
+    assert result["t1"].shape == result["seg"].shape == (1, 8, 8, 8)
+    assert result["t1"].dtype == torch.float32
+    assert result["seg"].dtype == torch.uint8
+    assert result["t1"].min() == 0
+    assert result["t1"].max() == 1
+    assert result["seg"].unique().tolist() == [0, 1, 2]
+    generator = toy_generator((8, 8, 8))
+    codes = generator.encode({"image": result["t1"][None], "mask": result["seg"][None]})
+    assert codes.isfinite().all()
+
+
+def test_method_of_the_generator_is_the_same_chain() -> None:
+    raw = {"t1": volume()[None], "seg": labels()[None]}
+    generator = toy_generator((8, 8, 8))
+    assert isinstance(generator, VAEGenerator)
+    one, other = generator.preprocessing(KEYS, load=False)(raw), preprocessing_for(SPEC, KEYS, load=False)(raw)
+    assert all(torch.equal(one[key], other[key]) for key in KEYS)
+
+
+def test_padding_and_cropping_are_centred_and_pad_with_the_lowest_value() -> None:
+    image, mask = volume((10, 6, 8)), labels((10, 6, 8))
+    outputs = {**SPEC.outputs, "image": OutputSpec("image", 1, (-1.0, 1.0), "float32")}
+    result = run(image[None], mask[None], outputs=outputs, intensity="minmax")
+    expected = 2 * (image - image.min()) / (image.max() - image.min()) - 1
+    np.testing.assert_allclose(result["t1"][0, :, 1:7], expected[1:9], atol=1e-5)
+    assert (result["t1"][0, :, [0, 7]] == -1).all()
+    np.testing.assert_array_equal(result["seg"][0, :, 1:7], mask[1:9])
+    assert (result["seg"][0, :, [0, 7]] == 0).all()
+
+
+def test_percentiles_clip() -> None:
+    image = volume((8, 8, 8))
+    image[0, 0, 0] = 1e6
+    low, high = np.percentile(image, (0.5, 99.5))
+    expected = ((image - low) / (high - low)).clip(0, 1)
+    np.testing.assert_allclose(run(image[None])["t1"][0], expected, atol=1e-4)
+
+
+def test_fixed_range_maps_and_clips() -> None:
+    image = np.full((1, 8, 8, 8), 50.0, dtype=np.float32)
+    image[0, 0], image[0, 1] = -2000, 2000
+    result = run(image, intensity="range", intensity_range=(-100, 100))["t1"]
+    assert torch.equal(result.unique().as_tensor(), torch.tensor([0.0, 0.75, 1.0]))
+
+
+def test_orientation_comes_from_the_affine() -> None:
+    image, mask = volume((8, 8, 8)), labels((8, 8, 8))
+    ras = run(with_affine(image, np.eye(4)), with_affine(mask, np.eye(4)))
+    lps = np.diag([-1.0, -1.0, 1.0, 1.0])
+    flipped = run(with_affine(image[::-1, ::-1].copy(), lps), with_affine(mask[::-1, ::-1].copy(), lps))
+    assert all(torch.equal(ras[key].as_tensor(), flipped[key].as_tensor()) for key in KEYS)  # type: ignore[attr-defined]
+
+
+def test_spacing_interpolates_images_and_keeps_labels() -> None:
+    affine = np.diag([2.0, 2.0, 2.0, 1.0])
+    mask = np.zeros((4, 4, 4), dtype=np.uint8)
+    mask[:, :, 2:] = 2
+    result = run(with_affine(volume((4, 4, 4)), affine), with_affine(mask, affine), spatial_shape=(7, 7, 7))
+    assert result["seg"].unique().tolist() == [0, 2]
+    assert len(result["t1"].unique()) > 64
+
+
+def test_paths_are_loaded(tmp_path: Path) -> None:
+    affine = np.diag([-1.0, 1.0, 1.0, 1.0])
+    paths = {}
+    for key, array in (("t1", volume()), ("seg", labels())):
+        paths[key] = tmp_path / f"{key}.nii.gz"
+        nibabel.save(nibabel.Nifti1Image(array, affine), paths[key])
+    loaded = preprocessing_for(SPEC, KEYS)({key: str(path) for key, path in paths.items()})
+    expected = run(with_affine(volume(), affine), with_affine(labels(), affine))
+    assert all(torch.equal(loaded[key].as_tensor(), expected[key].as_tensor()) for key in KEYS)  # type: ignore[attr-defined]
+
+
+def test_two_dimensions_without_geometry() -> None:
+    spec = toy_spec((8, 8), mask=False, spacing=None)
+    result = preprocessing_for(spec, "image", load=False)({"image": volume((6, 10))[None]})
+    assert result["image"].shape == (1, 8, 8)
+
+
+def test_chain_is_deterministic_and_flat() -> None:
+    steps = preprocessing_for(SPEC, KEYS).transforms
+    assert not any(isinstance(step, Randomizable) for step in steps)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("key", KEYS)
+def test_volumes_that_are_not_finite_are_named(value: float, key: str) -> None:
+    raw = {"t1": volume()[None], "seg": labels().astype(np.float32)[None]}
+    raw[key][0, 1, 1, 1] = value
+    before = {name: array.copy() for name, array in raw.items()}
+    with pytest.raises(RuntimeError) as caught:
+        preprocessing_for(SPEC, KEYS, load=False)(raw)
+    assert isinstance(caught.value.__cause__, ValueError)
+    assert f"{key!r} holds NaN or infinite" in str(caught.value.__cause__)
+    assert all(np.array_equal(raw[name], before[name], equal_nan=True) for name in raw)
+
+
+@pytest.mark.filterwarnings("ignore:Divide by zero")
+@pytest.mark.parametrize("intensity", ["percentiles", "minmax"])
+def test_volume_without_contrast_is_named(intensity: str) -> None:
+    outputs = {"image": OutputSpec("image", 1, (-1.0, 1.0), "float32"), "mask": SPEC.outputs["mask"]}
+    image = np.full((1, 8, 8, 8), 7.0, dtype=np.float32)
+    if intensity == "percentiles":
+        image[0, 0, 0, 0] = 900.0
+    with pytest.raises(RuntimeError) as caught:
+        run(image, intensity=intensity, outputs=outputs)
+    assert "'t1' has no contrast" in str(caught.value.__cause__)
+
+
+def test_keys_run_parallel_to_outputs() -> None:
+    with pytest.raises(ValueError, match=r"\('t1',\) must run parallel to the outputs \('image', 'mask'\)"):
+        preprocessing_for(SPEC, ["t1"])
