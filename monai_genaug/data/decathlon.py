@@ -7,10 +7,11 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["decathlon_items", "hippocampus_subject"]
+__all__ = ["decathlon_items", "hippocampus_subject", "select_split"]
 
 
 def decathlon_items(folder: str | os.PathLike[str]) -> list[dict[str, Any]]:
@@ -43,6 +44,37 @@ def decathlon_items(folder: str | os.PathLike[str]) -> list[dict[str, Any]]:
         shown = ", ".join(missing[:5]) + ", ..." * (len(missing) > 5)
         raise FileNotFoundError(f"{len(missing)} of {2 * len(paths)} files of {description} are missing: {shown}")
     return [{"image": image, "label": label, "subject": _subject(image)} for image, label in paths]
+
+
+def select_split(
+    items: Sequence[Mapping[str, Any]], split_file: str | os.PathLike[str], part: str
+) -> list[dict[str, Any]]:
+    """The items of one part of a committed split.
+
+    Args:
+        items: data list as from :func:`decathlon_items`.
+        split_file: JSON object that lists the file names of the images of each part; other entries are ignored.
+        part: the part, for example ``"train"``.
+
+    Returns:
+        The items in the order of the list; items that no part lists are left out.
+
+    Raises:
+        ValueError: an unknown part, a file that is in two parts, or listed files that are not among the items.
+    """
+    content = json.loads(Path(split_file).read_text())
+    parts = {name: names for name, names in content.items() if isinstance(names, list)}
+    if part not in parts:
+        raise ValueError(f"{split_file} has no part {part!r}; its parts are {sorted(parts)}.")
+    listed = [name for names in parts.values() for name in names]
+    if len(set(listed)) < len(listed):
+        raise ValueError(f"{split_file} lists {sorted({n for n in listed if listed.count(n) > 1})} more than once.")
+    by_name = {Path(item["image"]).name: dict(item) for item in items}
+    missing = [name for name in parts[part] if name not in by_name]
+    if missing:
+        shown = ", ".join(missing[:5]) + ", ..." * (len(missing) > 5)
+        raise ValueError(f"{len(missing)} of {len(parts[part])} files of part {part!r} are not there: {shown}")
+    return [by_name[name] for name in parts[part]]
 
 
 def hippocampus_subject(name: str | os.PathLike[str]) -> int:

@@ -63,13 +63,13 @@ class VAEEvaluator(Evaluator):
         self.network, self.seed, self.precision = network, seed, amp
         self.keys = BatchKeys(image_key, mask_key, observed_key)
         autocast_for(torch.device(device), amp)
-        parts = {f"val_{name}": Average(_repeated(name)) for name in _PARTS}
+        parts = {f"val_{name}": _ItemMean(name) for name in _PARTS}
         super().__init__(
             device=device,
             val_data_loader=val_data_loader,
             epoch_length=epoch_length,
             non_blocking=non_blocking,
-            key_val_metric={"val_elbo": Average(_repeated("loss", sign=-1.0))},
+            key_val_metric={"val_elbo": _ItemMean("loss", sign=-1.0)},
             additional_metrics={**parts, **(additional_metrics or {})},
             metric_cmp_fn=metric_cmp_fn,
             val_handlers=val_handlers,
@@ -88,10 +88,14 @@ class VAEEvaluator(Evaluator):
         return {**{name: float(value) for name, value in terms.items()}, "count": float(len(x))}
 
 
-def _repeated(name: str, sign: float = 1.0) -> Callable[[Mapping[str, float]], Tensor]:
-    """Batch means as one value per item, so that a smaller last batch counts less."""
+class _ItemMean(Average):
+    """Mean over items of an entry of the output; a batch's mean counts once per item, over all ranks."""
 
-    def transform(output: Mapping[str, float]) -> Tensor:
-        return torch.full((int(output["count"]),), sign * output[name], dtype=torch.float64)
+    def __init__(self, name: str, sign: float = 1.0) -> None:
+        def one_row_per_item(output: Mapping[str, float]) -> Tensor:
+            return torch.full((int(output["count"]), 1), sign * output[name], dtype=torch.float64)
 
-    return transform
+        super().__init__(one_row_per_item)
+
+    def compute(self) -> float:
+        return float(super().compute())

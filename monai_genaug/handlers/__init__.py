@@ -4,6 +4,22 @@
 
 from __future__ import annotations
 
+from monai_genaug.handlers.bundle_export import BundleExport
+from monai_genaug.handlers.csv_log import EpochCsvLog
+from monai_genaug.handlers.early_stopping import StopWithoutImprovement
+from monai_genaug.handlers.epoch_seeds import EpochSeeds
+from monai_genaug.handlers.progress import TrainingProgress
+from monai_genaug.handlers.sample_grid import SampleGridHandler
 from monai_genaug.handlers.synthetic_prob import SyntheticProbScheduler
+from monai_genaug.handlers.training_checkpoint import TrainingCheckpoint
 
-__all__ = ["SyntheticProbScheduler"]
+__all__ = [
+    "SyntheticProbScheduler",
+    "BundleExport",
+    "EpochCsvLog",
+    "EpochSeeds",
+    "SampleGridHandler",
+    "StopWithoutImprovement",
+    "TrainingCheckpoint",
+    "TrainingProgress",
+]

@@ -1,0 +1,160 @@
+# Copyright (c) monai_genaug contributors
+# SPDX-License-Identifier: Apache-2.0
+"""At the end of a training: the best weights, a fitted latent distribution, and a bundle made of both."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from ignite.engine import Engine, Events
+from monai.transforms import Compose
+from monai.utils import convert_to_tensor
+from torch import Tensor
+
+from monai_genaug.generators import (
+    GeneratorSpec,
+    Provenance,
+    content_hash,
+    current_rank,
+    derive_seed,
+    preprocessing_for,
+    subject_hash,
+)
+from monai_genaug.generators.bundle_export import check_export_target, export_bundle
+from monai_genaug.generators.bundle_reference import BundleReference
+from monai_genaug.generators.encoder_input import encoder_input
+from monai_genaug.handlers.training_checkpoint import TrainingCheckpoint
+from monai_genaug.networks import VAE
+from monai_genaug.weights import load_strict, read_weights, save_weights
+
+__all__ = ["BundleExport"]
+
+
+class BundleExport:
+    """Exports a bundle when a training completes (rank 0 alone); the bundle that was trained with is never touched.
+
+    The weights are rounded as they will be stored first, then the latent distribution is fitted with that encoder, on
+    volumes as the generator's own ``preprocessing`` makes them, without augmentation. ``Provenance`` gets the hashes of
+    exactly these volumes. Attach it last.
+
+    Args:
+        checkpoint: where the best weights are.
+        network: the trained network.
+        network_args: what its class was called with.
+        source_bundle: bundle whose configs are copied and whose spec is the template.
+        folder: the new bundle.
+        train_items: data list ``[{key: path, ...}, ...]`` of the training part.
+        val_items: data list of the validation part, whose codes tell how far the latent space reaches.
+        keys: keys of the paths, parallel to the outputs of the spec.
+        seed: of the run, for the record.
+        subject_key: where an item names its subject; None to store no subject hashes.
+        batch_size: volumes encoded at once.
+
+    Raises:
+        FileExistsError: when training starts: the folder exists.
+        ValueError: when training starts: the folder lies inside the source bundle.
+    """
+
+    def __init__(
+        self,
+        checkpoint: TrainingCheckpoint,
+        network: VAE,
+        network_args: Mapping[str, Any],
+        source_bundle: str | os.PathLike[str],
+        folder: str | os.PathLike[str],
+        train_items: Sequence[Mapping[str, Any]],
+        val_items: Sequence[Mapping[str, Any]],
+        keys: Sequence[str] = ("image", "label"),
+        seed: int = 0,
+        subject_key: str | None = "subject",
+        batch_size: int = 8,
+    ) -> None:
+        self.checkpoint, self.network, self.network_args = checkpoint, network, dict(network_args)
+        self.source, self.folder = Path(source_bundle), Path(folder)
+        self.train_items, self.val_items = train_items, val_items
+        self.keys, self.seed, self.subject_key, self.batch_size = tuple(keys), seed, subject_key, batch_size
+
+    def attach(self, engine: Engine) -> None:
+        """Attaches to a trainer."""
+        engine.add_event_handler(Events.STARTED, self.check)
+        engine.add_event_handler(Events.COMPLETED, self)
+
+    def check(self, engine: Engine) -> None:
+        """Refuses before training what export would refuse after it."""
+        check_export_target(self.source, self.folder)
+
+    def __call__(self, engine: Engine) -> None:
+        """Fits and exports."""
+        if current_rank() != 0:
+            return
+        network = copy.deepcopy(self.network).cpu().eval()
+        load_strict(network, read_weights(self.checkpoint.best_path), str(self.checkpoint.best_path))
+        _round_as_stored(network)
+        spec = BundleReference.read(self.source).spec
+        spec = spec.replace(spatial_shape=network.spatial_shape, truncation=network.latent.supports_truncation)
+        train = _Volumes(self.train_items, spec, self.keys, self.batch_size)
+        network.fit_latent(train, _Volumes(self.val_items, spec, self.keys, self.batch_size))
+        spec = spec.replace(provenance=self._provenance(spec, train))
+        export_bundle(network, self.network_args, spec, self.source, self.folder)
+
+    def _provenance(self, spec: GeneratorSpec, train: _Volumes) -> Provenance:
+        subjects, salt = [], ""
+        if self.subject_key is not None:
+            subjects = sorted({str(item[self.subject_key]) for item in self.train_items})
+            salt = f"{derive_seed('subjects', spec.name, self.seed):016x}"
+        evaluator = self.checkpoint.evaluator
+        is_measured = evaluator is not None and evaluator.state.best_metric_epoch > 0
+        return dataclasses.replace(
+            spec.provenance or Provenance(dataset=""),
+            item_hashes=train.hashes(),
+            subject_hashes=tuple(subject_hash(subject, salt) for subject in subjects),
+            subject_salt=salt,
+            recipe="configs/train.json",
+            seed=self.seed,
+            metrics={"val_elbo": float(evaluator.state.best_metric)} if is_measured else {},
+        )
+
+
+class _Volumes(Sequence[Tensor]):
+    """Batches of what the encoder reads, made when asked for, so that memory holds one at a time."""
+
+    def __init__(
+        self, items: Sequence[Mapping[str, Any]], spec: GeneratorSpec, keys: Sequence[str], batch_size: int
+    ) -> None:
+        self.items, self.spec, self.batch_size = items, spec, batch_size
+        self.names = dict(zip(spec.outputs, keys, strict=True))
+        self.preprocessing: Compose = preprocessing_for(spec, keys)
+
+    def __len__(self) -> int:
+        return -(-len(self.items) // self.batch_size)
+
+    def __getitem__(self, index: Any) -> Any:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        chosen = self.items[index * self.batch_size : (index + 1) * self.batch_size]
+        volumes = [self._load(item) for item in chosen]
+        batch = {name: torch.stack([volume[name] for volume in volumes]) for name in self.names}
+        return encoder_input(batch, self.spec)
+
+    def hashes(self) -> tuple[str, ...]:
+        """Of the images, in the order of the items."""
+        name, output = next((name, output) for name, output in self.spec.outputs.items() if output.kind == "image")
+        return tuple(content_hash(self._load(item)[name], output.value_range) for item in self.items)
+
+    def _load(self, item: Mapping[str, Any]) -> dict[str, Tensor]:
+        volume = self.preprocessing({key: item[key] for key in self.names.values()})
+        return {name: convert_to_tensor(volume[key], track_meta=False) for name, key in self.names.items()}
+
+
+def _round_as_stored(network: VAE) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.pt"
+        save_weights(network.state_dict(), path, half=True)
+        load_strict(network, read_weights(path), str(path))
