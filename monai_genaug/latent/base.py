@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from monai_genaug.latent.buffers import ResizableBuffers
+from monai_genaug.latent.neighbours import check_codes, neighbour_spread
 
 __all__ = ["LatentDistribution"]
 
@@ -66,6 +67,18 @@ class LatentDistribution(ResizableBuffers, ABC):
         self._check_fitted()
         with torch.no_grad():
             return self._draw(seeds, truncation).to(device=self.spread.device, dtype=torch.float32)
+
+    def fit(self, codes: Tensor) -> None:
+        """Measure the spread of training codes; a distribution with more to fit extends this.
+
+        Args:
+            codes: tensor ``(n, d)``, n >= 2.
+
+        Raises:
+            ValueError: wrong shape, values that are not finite, or all codes equal.
+        """
+        check_codes(codes, self.latent_dim, at_least=2)
+        self.spread = neighbour_spread(codes).to(self.spread)
 
     @abstractmethod
     def _draw(self, seeds: Sequence[int], truncation: float) -> Tensor:

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from monai_genaug.latent.base import LatentDistribution
 from monai_genaug.latent.draws import standard_normal
-from monai_genaug.latent.neighbours import check_codes, neighbour_spread
 
 __all__ = ["NormalLatent"]
 
@@ -22,18 +21,6 @@ class NormalLatent(LatentDistribution):
     Args:
         latent_dim: number of dimensions d of z.
     """
-
-    def fit(self, codes: Tensor) -> None:
-        """Measure the spread of training codes; the distribution itself has nothing to fit.
-
-        Args:
-            codes: tensor ``(n, d)``, n >= 2.
-
-        Raises:
-            ValueError: wrong shape, values that are not finite, or all codes equal.
-        """
-        check_codes(codes, self.latent_dim, at_least=2)
-        self.spread = neighbour_spread(codes).to(self.spread)
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Log density of codes ``(n, d)``, as a tensor ``(n,)`` in the dtype of z."""

@@ -121,29 +121,31 @@ class RiemannianLatent(LatentDistribution):
         """Whether the metric is fitted and the chains are tuned."""
         return len(self.metric.centroids) > 0 and int(self.n_steps) > 0
 
-    def fit(self, centroids: Tensor, factors: Tensor, held_out_codes: Tensor | None = None) -> None:
+    def fit(self, codes: Tensor, factors: Tensor | None = None, held_out_codes: Tensor | None = None) -> None:
         """Set the metric, the support and the spread, then tune the chains. Once, after training.
 
         Args:
-            centroids: codes of the training samples ``(N, d)``, N >= 2, not all equal.
-            factors: lower triangular metric factors ``(N, d, d)``.
+            codes: the centroids, codes of the training samples ``(N, d)``, N >= 2, not all equal.
+            factors: lower triangular metric factors ``(N, d, d)``; None: the identity for each.
             held_out_codes: codes ``(m, d)`` of samples that were not trained on. The support holds 99 % of them;
                 without them each centroid is compared with the other centroids.
 
         Raises:
             ValueError: wrong shapes, values that are not finite, or no distance between the codes.
         """
-        check_codes(centroids, self.latent_dim, at_least=2, name="centroids")
-        spread = neighbour_spread(centroids)
+        check_codes(codes, self.latent_dim, at_least=2)
+        if factors is None:
+            factors = torch.eye(self.latent_dim).expand(len(codes), -1, -1)
+        spread = neighbour_spread(codes)
         if held_out_codes is not None:
             check_codes(held_out_codes, self.latent_dim, at_least=1, name="held_out_codes")
-            distances = nearest_distances(held_out_codes, centroids)
+            distances = nearest_distances(held_out_codes, codes)
         else:
-            distances = nearest_distances(centroids)
+            distances = nearest_distances(codes)
         radius = torch.quantile(distances, _SUPPORT_QUANTILE)
         if not radius > 0.0:
             raise ValueError("The held-out codes are equal to centroids: they must come from other samples.")
-        self.metric.fit(centroids, factors)
+        self.metric.fit(codes, factors)
         self.spread, self.radius = spread.to(self.spread), radius.to(self.radius)
         self.tune()
 

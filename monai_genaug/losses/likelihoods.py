@@ -22,7 +22,7 @@ _LOG_TWO_PI = math.log(2.0 * math.pi)
 
 
 def gaussian_log_likelihood(x: Tensor, mean: Tensor, log_variance: Tensor, observed: Tensor | None = None) -> Tensor:
-    """log N(x; mean, exp(log_variance)).
+    """Log N(x; mean, exp(log_variance)).
 
     Args:
         x, mean: images ``(n, c, *spatial)``.
@@ -38,13 +38,13 @@ def gaussian_log_likelihood(x: Tensor, mean: Tensor, log_variance: Tensor, obser
 
 
 def bernoulli_log_likelihood(x: Tensor, mean: Tensor, observed: Tensor | None = None) -> Tensor:
-    """sum x log(mean) + (1 - x) log(1 - mean), for ``x`` and ``mean`` in [0, 1]; arguments as for the Gaussian."""
+    """Sum x log(mean) + (1 - x) log(1 - mean), for ``x`` and ``mean`` in [0, 1]; arguments as for the Gaussian."""
     mean = mean.clamp(1e-6, 1.0 - 1e-6)
     return _total(x * mean.log() + (1.0 - x) * (-mean).log1p(), observed)
 
 
 def categorical_log_likelihood(one_hot: Tensor, logits: Tensor) -> Tensor:
-    """log probability of a label map.
+    """Log probability of a label map.
 
     Args:
         one_hot: ``(n, classes, *spatial)``.
@@ -57,7 +57,7 @@ def categorical_log_likelihood(one_hot: Tensor, logits: Tensor) -> Tensor:
 
 
 def diagonal_gaussian_log_density(z: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
-    """log N(z; mean, diag exp(log_variance)) of codes ``(n, d)``, shape ``(n,)``."""
+    """Log N(z; mean, diag exp(log_variance)) of codes ``(n, d)``, shape ``(n,)``."""
     return -0.5 * ((z - mean) ** 2 * torch.exp(-log_variance) + log_variance + _LOG_TWO_PI).sum(dim=1)
 
 

@@ -13,7 +13,7 @@ import math
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from monai_genaug.latent import LatentDistribution, RiemannianLatent
 from monai_genaug.latent.metric import (
@@ -61,6 +61,9 @@ class RHVAE(VAE):
         ValueError: a value that is not allowed.
     """
 
+    temperature: Tensor
+    regularization: Tensor
+
     def __init__(
         self,
         spatial_dims: int,
@@ -96,14 +99,13 @@ class RHVAE(VAE):
         self.register_buffer("temperature", torch.tensor(float(temperature)))
         self.register_buffer("regularization", torch.tensor(float(regularization)))
 
-    temperature: Tensor
-    regularization: Tensor
-
     def posterior_and_factors(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Mean and log variance ``(n, d)`` of q(z0|x), and the metric's factors L(x) ``(n, d, d)``."""
         features = self.encoder(x)
         mean, log_variance = self._posterior_of(features)
-        return mean, log_variance, self.metric_factor(pooled(features).float())
+        with torch.autocast(x.device.type, enabled=False):
+            factors: Tensor = self.metric_factor(pooled(features.float()))
+        return mean, log_variance, factors
 
     def elbo(
         self, x: Tensor, observed: Tensor | None = None, generator: torch.Generator | None = None
@@ -120,7 +122,7 @@ class RHVAE(VAE):
         log_q = diagonal_gaussian_log_density(z, mean, log_variance) + _momentum_log_density(gamma, cholesky)
         z, momentum, image, mask = self._flow(x, observed, z, momentum, metric)
         end = stable_cholesky(inverse_metric(z, *metric))
-        whitened = (end.transpose(1, 2) @ momentum[:, :, None])[:, :, 0]
+        whitened = _apply(end.transpose(1, 2), momentum)
         log_p = -0.5 * (z**2 + math.log(2.0 * math.pi)).sum(dim=1) + _momentum_log_density(whitened, end)
         return self._terms(image, mask, log_q - log_p)
 
@@ -132,7 +134,6 @@ class RHVAE(VAE):
         if isinstance(self.latent, RiemannianLatent):
             codes = torch.cat([self.posterior(batch)[0] for batch in held_out]) if held_out else None
             self.latent.fit(centroids, factors, codes)
-            self.latent.tune()
         else:
             self.latent.fit(centroids)
 
@@ -178,7 +179,7 @@ class RHVAE(VAE):
 
 
 def _apply(matrices: Tensor, vectors: Tensor) -> Tensor:
-    return torch.bmm(matrices, vectors[:, :, None])[:, :, 0]
+    return (matrices * vectors[:, None, :]).sum(dim=2)
 
 
 def _solve_transposed(cholesky: Tensor, vectors: Tensor) -> Tensor:
@@ -188,6 +189,6 @@ def _solve_transposed(cholesky: Tensor, vectors: Tensor) -> Tensor:
 
 
 def _momentum_log_density(whitened: Tensor, cholesky: Tensor) -> Tensor:
-    """log N(rho; 0, G) from C^T rho and G^-1 = C C^T: -1/2 |C^T rho|^2 + log det C - d/2 log 2 pi."""
+    """Log N(rho; 0, G) from C^T rho and G^-1 = C C^T: -1/2 |C^T rho|^2 + log det C - d/2 log 2 pi."""
     log_det = cholesky.diagonal(dim1=1, dim2=2).log().sum(dim=1)
     return log_det - 0.5 * (whitened**2 + math.log(2.0 * math.pi)).sum(dim=1)

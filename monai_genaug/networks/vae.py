@@ -69,7 +69,7 @@ class VAE(nn.Module):
         self.spatial_shape = tuple(spatial_shape)
         self.image_channels, self.mask_classes = image_channels, mask_classes
         self.latent_dim, self.likelihood = latent_dim, likelihood
-        self.latent = NormalLatent(latent_dim) if latent is None else latent
+        self.latent: LatentDistribution = NormalLatent(latent_dim) if latent is None else latent
 
         grid = coarse_grid(spatial_shape, len(channels))
         features = channels[-1] * math.prod(grid)
@@ -106,9 +106,13 @@ class VAE(nn.Module):
             ValueError: a mask too many or missing, a wrong shape, or a label that is not allowed.
         """
         if image.shape[1:] != (self.image_channels, *self.spatial_shape):
-            raise ValueError(f"image is {tuple(image.shape)}, needed: (n, {self.image_channels}, *{self.spatial_shape}).")
+            raise ValueError(
+                f"image is {tuple(image.shape)}, needed: (n, {self.image_channels}, *{self.spatial_shape})."
+            )
         if (mask is None) != (self.mask_classes == 0):
-            raise ValueError(f"mask_classes is {self.mask_classes}, the mask is {'missing' if mask is None else 'given'}.")
+            raise ValueError(
+                f"mask_classes is {self.mask_classes}, the mask is {'missing' if mask is None else 'given'}."
+            )
         if mask is None:
             return image.float()
         if mask.shape != (len(image), 1, *self.spatial_shape):
@@ -125,7 +129,7 @@ class VAE(nn.Module):
         return self._posterior_of(self.encoder(x))
 
     def log_likelihood(self, x: Tensor, z: Tensor, observed: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """log p(image|z) and log p(mask|z), each ``(n,)`` in nats; ``observed`` as in the losses."""
+        """Log p(image|z) and log p(mask|z), each ``(n,)`` in nats; ``observed`` as in the losses."""
         decoded = self(z)
         image, mean = x[:, : self.image_channels], decoded[:, : self.image_channels]
         if self.likelihood == "gaussian":

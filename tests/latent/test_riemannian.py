@@ -177,7 +177,7 @@ def test_fit_is_reproducible_and_reports_are_frozen(high: RiemannianLatent) -> N
 @pytest.mark.parametrize(
     ("centroids", "held_out", "message"),
     [
-        (torch.zeros(1, 2), None, r"centroids must have shape \(n >= 2, 2\), got \(1, 2\)"),
+        (torch.zeros(1, 2), None, r"codes must have shape \(n >= 2, 2\), got \(1, 2\)"),
         (torch.ones(4, 2), None, "4 codes are equal"),
         (torch.eye(2), torch.zeros(0, 2), r"held_out_codes must have shape"),
         (torch.eye(2), torch.eye(2), "must come from other samples"),

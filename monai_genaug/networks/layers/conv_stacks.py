@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from monai.networks.layers.factories import Conv
@@ -51,7 +52,7 @@ class ConvDecoder(nn.Module):
         super().__init__()
         transposed, conv = Conv[Conv.CONVTRANS, spatial_dims], Conv[Conv.CONV, spatial_dims]
         blocks: list[nn.Module] = []
-        for before, after in zip(channels[:-1], channels[1:], strict=True):
+        for before, after in pairwise(channels):
             blocks += [transposed(before, after, 4, stride=2, padding=1), _norm(after), nn.SiLU()]
             blocks += [_Residual(conv, after)]
         blocks += [transposed(channels[-1], out_channels, 4, stride=2, padding=1)]
