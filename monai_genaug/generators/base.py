@@ -81,16 +81,17 @@ class SampleGenerator(ABC):
                 parts.append(self._generate(numbers[chunk], None if classes is None else classes[chunk], truncation))
         return {name: torch.cat([part[name] for part in parts]) for name in self.spec.outputs}
 
-    def preprocessing(self, keys: Sequence[str], load: bool = True) -> Compose:
+    def preprocessing(self, keys: Sequence[str], load: bool = True, outputs: Sequence[str] | None = None) -> Compose:
         """The MONAI transform that brings raw volumes into the generator's space.
 
         Args:
-            keys: dictionary keys, parallel to ``spec.outputs``.
+            keys: dictionary keys, parallel to ``outputs``.
+            outputs: names of the outputs whose volumes are there; None: all, in the order of ``spec.outputs``.
             load: whether the values are paths; otherwise they are channel-first arrays or tensors.
         """
         from monai_genaug.generators.preprocessing import preprocessing_for
 
-        return preprocessing_for(self.spec, keys, load)
+        return preprocessing_for(self.spec, keys, load, outputs)
 
     def _check_truncation(self, truncation: float) -> None:
         allowed = "(0, 1]" if self.spec.truncation else "1.0 only: this generator has no truncation"

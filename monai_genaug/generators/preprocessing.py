@@ -32,7 +32,9 @@ _PERCENTILES = (0.5, 99.5)
 _AXIS_LABELS = (("L", "R"), ("P", "A"), ("I", "S"))
 
 
-def preprocessing_for(spec: GeneratorSpec, keys: Sequence[str], load: bool = True) -> Compose:
+def preprocessing_for(
+    spec: GeneratorSpec, keys: Sequence[str], load: bool = True, outputs: Sequence[str] | None = None
+) -> Compose:
     """Builds the chain: orientation, spacing, intensity, shape (centred), type.
 
     Intensities are scaled before padding, so that padding is the lowest value and takes no part in the scaling. MONAI's
@@ -40,7 +42,8 @@ def preprocessing_for(spec: GeneratorSpec, keys: Sequence[str], load: bool = Tru
 
     Args:
         spec: the generator's.
-        keys: dictionary keys, parallel to ``spec.outputs``.
+        keys: dictionary keys, parallel to ``outputs``.
+        outputs: names of the outputs whose volumes are there; None: all, in the order of ``spec.outputs``.
         load: whether the values are paths; otherwise they are channel-first arrays or tensors, whose voxel axes and
             spacing are taken from ``MetaTensor`` where they have one.
 
@@ -50,19 +53,24 @@ def preprocessing_for(spec: GeneratorSpec, keys: Sequence[str], load: bool = Tru
         key, which ``Compose`` makes the cause of its own ``RuntimeError``.
 
     Raises:
-        ValueError: as many keys as outputs are needed.
+        ValueError: as many keys as outputs are needed, or an output that the generator does not have.
     """
     keys = (keys,) if isinstance(keys, str) else tuple(keys)
-    if len(keys) != len(spec.outputs):
-        raise ValueError(f"keys {keys} must run parallel to the outputs {tuple(spec.outputs)} of {spec.name!r}.")
+    names = tuple(spec.outputs) if outputs is None else tuple(outputs)
+    unknown = [name for name in names if name not in spec.outputs]
+    if unknown:
+        raise ValueError(f"output {unknown[0]!r} is unknown to {spec.name!r}, allowed: {tuple(spec.outputs)}.")
+    if len(keys) != len(names):
+        raise ValueError(f"keys {keys} must run parallel to the outputs {names} of {spec.name!r}.")
+    chosen = [spec.outputs[name] for name in names]
     steps: list[Transform] = [LoadImaged(keys, ensure_channel_first=True)] if load else [EnsureTyped(keys)]
     steps.append(_RequireFinited(keys))
     if spec.orientation is not None:
         steps.append(Orientationd(keys, axcodes=spec.orientation, labels=_AXIS_LABELS))
     if spec.spacing is not None:
-        modes = tuple("bilinear" if output.kind == "image" else "nearest" for output in spec.outputs.values())
+        modes = tuple("bilinear" if output.kind == "image" else "nearest" for output in chosen)
         steps.append(Spacingd(keys, pixdim=spec.spacing, mode=modes))
-    for key, output in zip(keys, spec.outputs.values(), strict=True):
+    for key, output in zip(keys, chosen, strict=True):
         pad: dict[str, Any] = {"mode": "constant", "value": 0.0}
         if output.kind == "image":
             pad = {"mode": "edge"} if spec.padding == "edge" else {"mode": "constant", "value": output.value_range[0]}
