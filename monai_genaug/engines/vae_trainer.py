@@ -105,8 +105,11 @@ class VAETrainer(Trainer):
         noise = noise_generator(derive_seed("noise", self.seed, engine.state.iteration, current_rank()))
         self.network.train()
         self.optimizer.zero_grad()
-        with autocast_for(device, self.precision):
-            terms = self.module(x, observed, noise)
+        try:
+            with autocast_for(device, self.precision):
+                terms = self.module(x, observed, noise)
+        except torch.linalg.LinAlgError as error:  # of a metric that is not finite
+            raise self._not_finite(str(error)) from error
         engine.fire_event(IterationEvents.LOSS_COMPLETED)
         terms["loss"].backward()
         engine.fire_event(IterationEvents.BACKWARD_COMPLETED)
@@ -121,10 +124,13 @@ class VAETrainer(Trainer):
         """One rank's bad loss makes the averaged gradient bad on every rank, so that all of them stop."""
         bad = {name: value for name, value in output.items() if not math.isfinite(value)}
         if bad:
-            raise NonFiniteLossError(
-                f"not finite in epoch {self.state.epoch}, iteration {self.state.iteration}: {bad}. The network still "
-                "has the weights of the iteration before; a smaller learning rate or max_grad_norm may help."
-            )
+            raise self._not_finite(f"{bad}.")
+
+    def _not_finite(self, what: str) -> NonFiniteLossError:
+        return NonFiniteLossError(
+            f"not finite in epoch {self.state.epoch}, iteration {self.state.iteration}: {what} The network still has "
+            "the weights of the iteration before; a smaller learning rate or max_grad_norm may help."
+        )
 
 
 def _distributed(module: ElboModule) -> nn.Module:

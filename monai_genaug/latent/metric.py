@@ -167,7 +167,7 @@ def stable_cholesky(matrices: Tensor) -> Tensor:
     are, whatever else is in the batch.
 
     Raises:
-        RuntimeError: a matrix is not finite or far from positive definite.
+        LinAlgError: (a RuntimeError) a matrix is not finite or far from positive definite.
     """
     factors: Tensor
     factors, failed = torch.linalg.cholesky_ex(matrices)
@@ -183,7 +183,9 @@ def stable_cholesky(matrices: Tensor) -> Tensor:
         if not bool(failed.any()):
             return factors
         bad = failed > 0
-    raise RuntimeError(f"{int(bad.sum())} of {len(matrices)} inverse metrics are not positive definite, or not finite.")
+    raise torch.linalg.LinAlgError(
+        f"{int(bad.sum())} of {len(matrices)} inverse metrics are not positive definite, or not finite."
+    )
 
 
 class RiemannianMetric(ResizableBuffers):

@@ -1,0 +1,215 @@
+# Copyright (c) monai_genaug contributors
+# SPDX-License-Identifier: Apache-2.0
+"""``python -m monai.bundle`` on a bundle that a one-epoch training exported from the shipped one."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import monai.bundle
+import nibabel
+import numpy as np
+import pytest
+import torch
+
+from monai_genaug.data.decathlon import decathlon_items, select_split
+from monai_genaug.generators import content_hash, load_generator, subject_hash
+from monai_genaug.weights import read_weights
+from tests.tiny_training import BUNDLE, CONFIGS, SHAPE, write_overlay, write_volumes
+
+SCHEMA = Path(__file__).with_name("bundle_schema.json")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training left behind."""
+
+    data: Path
+    split: Path
+    output: Path
+    arguments: list[str]
+
+    @property
+    def bundle(self) -> Path:
+        return self.output / "bundle"
+
+
+def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, "-W", "ignore", "-m", "monai.bundle", *arguments]
+    return subprocess.run(line, capture_output=True, text=True, timeout=250)
+
+
+def fingerprint(folder: Path) -> dict[str, str]:
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    folder = tmp_path_factory.mktemp("training")
+    data, overlay = write_volumes(folder / "data"), write_overlay(folder)
+    arguments = ["--config_file", f"['{CONFIGS / 'train.json'}','{overlay}']", "--bundle_root", str(BUNDLE)]
+    arguments += ["--dataset_dir", str(data), "--output_dir", str(folder / "out"), "--trainer#max_epochs", "1"]
+    before = fingerprint(BUNDLE)
+    done = command("run", *arguments)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert fingerprint(BUNDLE) == before, "training wrote into the installed bundle"
+    return Trained(data, folder / "split.json", folder / "out", arguments)
+
+
+def test_training_leaves_log_pictures_and_checkpoints(trained: Trained) -> None:
+    names = set(fingerprint(trained.output))
+    assert {"log.csv", "checkpoints/best.pt", "checkpoints/last.pt"} <= names
+    assert {"samples/epoch_0001.png", "samples/epoch_0001_reconstructed.png"} <= names
+    assert len((trained.output / "log.csv").read_text().splitlines()) == 2
+
+
+def test_exported_bundle_samples(trained: Trained) -> None:
+    generator = load_generator(trained.bundle)
+    samples = generator.sample(range(3))
+    assert samples["image"].shape == samples["mask"].shape == (3, 1, *SHAPE)
+    assert not torch.equal(samples["image"][0], samples["image"][1])
+    assert generator.spec.name == "hippocampus_mri_rhvae"
+
+
+def test_exported_bundle_knows_its_training_volumes(trained: Trained) -> None:
+    generator = load_generator(trained.bundle)
+    provenance = generator.spec.provenance
+    assert provenance is not None
+    items = select_split(decathlon_items(trained.data), trained.split, "train")
+    chain = generator.preprocessing(("image", "label"))
+    hashes = [content_hash(chain({key: item[key] for key in ("image", "label")})["image"]) for item in items]
+    assert list(provenance.item_hashes) == hashes
+    assert len(set(hashes)) == len(items)
+    expected = {subject_hash(str(item["subject"]), provenance.subject_salt) for item in items}
+    assert set(provenance.subject_hashes) == expected
+    assert "val_elbo" in provenance.metrics
+
+
+def test_exported_centroids_are_the_codes_of_the_exported_encoder(trained: Trained) -> None:
+    generator = load_generator(trained.bundle)
+    items = select_split(decathlon_items(trained.data), trained.split, "train")
+    chain = generator.preprocessing(("image", "label"))
+    volumes = [chain({key: item[key] for key in ("image", "label")}) for item in items]
+    batch = {name: torch.stack([v[key] for v in volumes]) for name, key in (("image", "image"), ("mask", "label"))}
+    centroids = read_weights(trained.bundle / "models" / "model.pt")["latent.metric.centroids"]
+    torch.testing.assert_close(generator.encode(batch), centroids, rtol=1e-4, atol=1e-4)  # type: ignore[attr-defined]
+
+
+def test_a_second_training_into_the_folder_is_refused(trained: Trained) -> None:
+    before = fingerprint(trained.output / "bundle")
+    done = command("run", *trained.arguments)
+    assert done.returncode != 0
+    assert "exists" in done.stderr
+    assert fingerprint(trained.output / "bundle") == before
+
+
+def test_run_inference(trained: Trained, tmp_path: Path) -> None:
+    monai.bundle.run(
+        config_file=str(trained.bundle / "configs" / "inference.json"),
+        bundle_root=str(trained.bundle),
+        output_dir=str(tmp_path),
+        num_samples=3,
+        device="$torch.device('cpu')",
+    )
+    samples = load_generator(trained.bundle).sample(range(3))
+    for index in range(3):
+        image, mask = (nibabel.load(tmp_path / f"{index}_{name}.nii.gz") for name in ("image", "mask"))
+        np.testing.assert_allclose(image.get_fdata(), samples["image"][index, 0].numpy(), atol=1e-4)
+        assert (np.asarray(mask.dataobj) == samples["mask"][index, 0].numpy()).mean() > 0.999
+        assert image.header.get_zooms() == (1.0, 1.0, 1.0)
+        assert nibabel.aff2axcodes(image.affine) == ("R", "A", "S")
+
+
+def test_verify_net_in_out(trained: Trained) -> None:
+    monai.bundle.verify_net_in_out(
+        "network_def",
+        meta_file=str(trained.bundle / "configs" / "metadata.json"),
+        config_file=str(trained.bundle / "configs" / "inference.json"),
+        device="cpu",
+    )
+
+
+def test_verify_net_in_out_of_the_shipped_configs() -> None:
+    monai.bundle.verify_net_in_out(
+        "network_def",
+        meta_file=str(CONFIGS / "metadata.json"),
+        config_file=str(CONFIGS / "inference.json"),
+        device="cpu",
+    )
+
+
+def test_ckpt_export(trained: Trained, tmp_path: Path) -> None:
+    monai.bundle.ckpt_export(
+        "network_def",
+        filepath=str(tmp_path / "model.ts"),
+        ckpt_file=str(trained.bundle / "models" / "model.pt"),
+        meta_file=str(trained.bundle / "configs" / "metadata.json"),
+        config_file=str(trained.bundle / "configs" / "inference.json"),
+        use_trace=True,
+        input_shape=[1, 3],
+    )
+    exported = torch.jit.load(tmp_path / "model.ts")
+    generator = load_generator(trained.bundle)
+    z = generator.sample_latent(range(4))  # type: ignore[attr-defined]
+    with torch.no_grad():
+        torch.testing.assert_close(exported(z), generator.network(z), rtol=1e-4, atol=1e-4)  # type: ignore[attr-defined]
+
+
+def test_workflow_offers_the_sampler(trained: Trained) -> None:
+    workflow = monai.bundle.ConfigWorkflow(
+        workflow_type="inference",
+        config_file=str(trained.bundle / "configs" / "inference.json"),
+        meta_file=str(trained.bundle / "configs" / "metadata.json"),
+        bundle_root=str(trained.bundle),
+        device="$torch.device('cpu')",
+    )
+    workflow.add_property("sampler", True, "sampler")
+    workflow.initialize()
+    assert workflow.check_properties() == []
+    assert workflow.sampler.sample([5])["image"].shape == (1, 1, *SHAPE)
+
+
+CORRUPTIONS: dict[str, Callable[[dict[str, Any]], object]] = {
+    "no version": lambda m: m.pop("version"),
+    "version is a number": lambda m: m.update(version=1.0),
+    "version is a word": lambda m: m.update(monai_version="newest"),
+    "no task": lambda m: m.pop("task"),
+    "empty description": lambda m: m.update(description=""),
+    "packages are a list": lambda m: m.update(required_packages_version=["nibabel"]),
+    "no data format": lambda m: m.pop("network_data_format"),
+    "no outputs": lambda m: m["network_data_format"].pop("outputs"),
+    "no channels": lambda m: m["network_data_format"]["inputs"]["image"].update(num_channels=0),
+    "unknown type": lambda m: m["network_data_format"]["outputs"]["pred"].update(type="picture"),
+    "patch flag is text": lambda m: m["network_data_format"]["outputs"]["pred"].update(is_patch_data="no"),
+    "shape is a number": lambda m: m["network_data_format"]["outputs"]["pred"].update(spatial_shape=48),
+    "channel is not numbered": lambda m: m["network_data_format"]["outputs"]["pred"].update(channel_def={"a": "b"}),
+}
+
+
+def verify_metadata(path: Path, tmp_path: Path) -> None:
+    schema = tmp_path / "schema.json"
+    schema.write_bytes(SCHEMA.read_bytes())  # an existing file is used instead of a download
+    monai.bundle.verify_metadata(meta_file=str(path), filepath=str(schema))
+
+
+def test_verify_metadata(trained: Trained, tmp_path: Path) -> None:
+    verify_metadata(CONFIGS / "metadata.json", tmp_path)
+    verify_metadata(trained.bundle / "configs" / "metadata.json", tmp_path)
+
+
+@pytest.mark.parametrize("corruption", CORRUPTIONS)
+def test_schema_rejects(corruption: str, tmp_path: Path) -> None:
+    metadata = copy.deepcopy(json.loads((CONFIGS / "metadata.json").read_text()))
+    CORRUPTIONS[corruption](metadata)
+    (tmp_path / "metadata.json").write_text(json.dumps(metadata))
+    with pytest.raises(ValueError, match=r"."):
+        verify_metadata(tmp_path / "metadata.json", tmp_path)
