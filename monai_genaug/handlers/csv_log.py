@@ -22,9 +22,9 @@ __all__ = ["EpochCsvLog"]
 class EpochCsvLog:
     """Writes an epoch's mean losses (over batches and ranks), validation metrics, learning rate and duration.
 
-    The columns are ``epoch``, the entries of ``trainer.state.output``, ``evaluator.state.metrics`` as they are then
-    (so attach it after the handler that validates and before the one that writes checkpoints), ``lr`` and
-    ``seconds``. A resumed run drops the lines of epochs that it trains again, so each epoch stands there once.
+    The columns are ``epoch``, the entries of ``trainer.state.output``, ``evaluator.state.metrics`` (blank where the
+    epoch was not validated; attach it after the handler that validates and before the one that writes checkpoints),
+    ``lr`` and ``seconds``. A resumed run drops the lines of epochs that it trains again, so each epoch stands there once.
 
     Args:
         path: the file; its folder is created if needed.
@@ -46,18 +46,8 @@ class EpochCsvLog:
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.write)
 
     def begin(self, engine: Engine) -> None:
-        """Starts an epoch; drops lines that a killed run wrote of it or of later ones."""
+        """Starts an epoch."""
         self._means, self._started = {}, time.monotonic()
-        if current_rank() != 0 or not self.path.is_file():
-            return
-        with self.path.open(newline="") as file:
-            header, *lines = list(csv.reader(file)) or [[]]
-        kept = [line for line in lines if len(line) == len(header) and int(line[0]) < engine.state.epoch]
-        if len(kept) < len(lines):
-            temporary = self.path.with_suffix(".tmp")
-            with temporary.open("w", newline="") as file:
-                csv.writer(file).writerows([header, *kept] if kept else [])
-            temporary.replace(self.path)
 
     def collect(self, engine: Engine) -> None:
         """Takes in the losses of a batch."""
@@ -68,17 +58,27 @@ class EpochCsvLog:
         """Ends an epoch; all ranks must call it, since means are taken over them."""
         row = {"epoch": float(engine.state.epoch)}
         row |= {name: float(mean.compute()) for name, mean in self._means.items()}
-        if self.evaluator is not None:
+        if self.evaluator is not None and self.evaluator.state.epoch == engine.state.epoch:
             row |= {name: float(value) for name, value in self.evaluator.state.metrics.items()}
         if self.optimizer is not None:
             row["lr"] = float(self.optimizer.param_groups[0]["lr"])
         row["seconds"] = time.monotonic() - self._started
         if current_rank() != 0:
             return
+        rows = [*self._before(engine.state.epoch), {name: f"{value:.6g}" for name, value in row.items()}]
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        is_new = not self.path.is_file() or self.path.stat().st_size == 0
-        with self.path.open("a", newline="") as file:
-            writer = csv.writer(file)
-            if is_new:
-                writer.writerow(row)
-            writer.writerow([f"{value:.6g}" for value in row.values()])
+        temporary = self.path.with_suffix(".tmp")
+        with temporary.open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(dict.fromkeys(name for line in rows for name in line)))
+            writer.writeheader()
+            writer.writerows(rows)
+        temporary.replace(self.path)
+
+    def _before(self, epoch: int) -> list[dict[str, str]]:
+        """The lines of earlier epochs of this run; none at the first epoch, so a new run replaces an old log."""
+        if not self.path.is_file():
+            return []
+        with self.path.open(newline="") as file:
+            whole = [line for line in csv.DictReader(file) if None not in line.values()]
+        lines = [{name: value for name, value in line.items() if value} for line in whole]
+        return [line for line in lines if line.get("epoch", "").isdigit() and int(line["epoch"]) < epoch]

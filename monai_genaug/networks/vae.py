@@ -78,7 +78,7 @@ class VAE(nn.Module):
         self.to_posterior = nn.Linear(features, 2 * latent_dim)
         self.from_code = nn.Sequential(nn.Linear(latent_dim, features), nn.Unflatten(1, (channels[-1], *grid)))
         self.decoder = ConvDecoder(spatial_dims, tuple(reversed(channels)), total)
-        self.log_variance = nn.Parameter(torch.full((image_channels,), math.log(0.1**2)))
+        self.log_variance = nn.Parameter(torch.full((image_channels,), math.log(0.15**2)))
 
     def forward(self, z: Tensor) -> Tensor:
         """Decodes.
