@@ -31,7 +31,7 @@ NETWORK = {
 
 
 def write_volumes(folder: Path, count: int = 10) -> Path:
-    """Decathlon folder of ``count`` volumes of two subjects' halves each, smaller than ``SHAPE`` and of unequal size."""
+    """Decathlon folder of ``count`` volumes of unequal size, all smaller than ``SHAPE``."""
     rng = np.random.default_rng(0)
     entries = []
     for name in ("imagesTr", "labelsTr"):

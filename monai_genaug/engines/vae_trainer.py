@@ -108,7 +108,7 @@ class VAETrainer(Trainer):
         try:
             with autocast_for(device, self.precision):
                 terms = self.module(x, observed, noise)
-        except torch.linalg.LinAlgError as error:  # of a metric that is not finite
+        except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]  # a metric is not finite
             raise self._not_finite(str(error)) from error
         engine.fire_event(IterationEvents.LOSS_COMPLETED)
         terms["loss"].backward()

@@ -33,8 +33,9 @@ def export_bundle(
     """Assembles a new bundle from a trained network and the configs of the bundle that it was trained with.
 
     Configs, documents and licence are copied. ``configs/generator.json`` gets the spec, the arguments and the hash of
-    the weights; the arguments also replace ``network_args`` in the other configs, and sizes in ``metadata.json`` follow
-    them. Kernels and matrices are stored as float16. The folder appears complete or not at all.
+    the weights; class and arguments of the network also replace ``network_def`` and ``network_args`` in ``train.json``
+    and ``inference.json``, and sizes in ``metadata.json`` follow. Kernels and matrices are stored as float16. The
+    folder appears complete or not at all.
 
     Args:
         network: trained, with a fitted latent distribution.
@@ -92,10 +93,12 @@ def _write_configs(configs: Path, network: VAE, network_args: Mapping[str, Any],
         "weights": _WEIGHTS,
     }
     _write_json(configs.parent / CONFIG_FILE, generator)
-    for path in configs.glob("*.json"):
-        config = json.loads(path.read_text())
-        if isinstance(config, dict) and config.get("network_args", arguments) != arguments:
-            _write_json(path, {**config, "network_args": arguments})
+    for path in (configs / "train.json", configs / "inference.json"):
+        if path.is_file():
+            config = json.loads(path.read_text())
+            built = {"network_args": arguments, "network_def": f"${target}(**@network_args)"}
+            if config != {**config, **built}:
+                _write_json(path, {**config, **built})
     metadata = configs / "metadata.json"
     if metadata.is_file():
         content = json.loads(metadata.read_text())

@@ -40,9 +40,9 @@ __all__ = ["BundleExport"]
 class BundleExport:
     """Exports a bundle when a training completes (rank 0 alone); the bundle that was trained with is never touched.
 
-    The weights are rounded as they will be stored first, then the latent distribution is fitted with that encoder, on
-    volumes as the generator's own ``preprocessing`` makes them, without augmentation. ``Provenance`` gets the hashes of
-    exactly these volumes. Attach it last.
+    The best weights are taken, or the last ones if no epoch was validated; they are rounded as they will be stored,
+    then the latent distribution is fitted with that encoder, on volumes as the generator's own ``preprocessing`` makes
+    them, without augmentation. ``Provenance`` gets the hashes of exactly these volumes. Attach it last.
 
     Args:
         checkpoint: where the best weights are.
@@ -95,7 +95,9 @@ class BundleExport:
         if current_rank() != 0:
             return
         network = copy.deepcopy(self.network).cpu().eval()
-        load_strict(network, read_weights(self.checkpoint.best_path), str(self.checkpoint.best_path))
+        best = self.checkpoint.best_path
+        if best.is_file():
+            load_strict(network, read_weights(best), str(best))
         _round_as_stored(network)
         spec = BundleReference.read(self.source).spec
         spec = spec.replace(spatial_shape=network.spatial_shape, truncation=network.latent.supports_truncation)
@@ -110,7 +112,9 @@ class BundleExport:
             subjects = sorted({str(item[self.subject_key]) for item in self.train_items})
             salt = f"{derive_seed('subjects', spec.name, self.seed):016x}"
         evaluator = self.checkpoint.evaluator
-        is_measured = evaluator is not None and evaluator.state.best_metric_epoch > 0
+        metrics = {}
+        if evaluator is not None and evaluator.state.best_metric_epoch > 0:
+            metrics["val_elbo"] = float(evaluator.state.best_metric)
         return dataclasses.replace(
             spec.provenance or Provenance(dataset=""),
             item_hashes=train.hashes(),
@@ -118,7 +122,7 @@ class BundleExport:
             subject_salt=salt,
             recipe="configs/train.json",
             seed=self.seed,
-            metrics={"val_elbo": float(evaluator.state.best_metric)} if is_measured else {},
+            metrics=metrics,
         )
 
 

@@ -24,7 +24,7 @@ class EpochCsvLog:
 
     The columns are ``epoch``, the entries of ``trainer.state.output``, ``evaluator.state.metrics`` (blank where the
     epoch was not validated; attach it after the handler that validates and before the one that writes checkpoints),
-    ``lr`` and ``seconds``. A resumed run drops the lines of epochs that it trains again, so each epoch stands there once.
+    ``lr`` and ``seconds``. A resumed run drops the lines of epochs that it trains again: each epoch stands there once.
 
     Args:
         path: the file; its folder is created if needed.

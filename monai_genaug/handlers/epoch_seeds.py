@@ -37,7 +37,9 @@ class EpochSeeds:
         if loader.generator is None:
             raise ValueError("the loader has no generator: give it generator=torch.Generator().")
         if loader.persistent_workers:
-            raise ValueError("persistent workers keep their random state from epoch to epoch: persistent_workers=False.")
+            raise ValueError(
+                "persistent workers keep their random state from epoch to epoch: persistent_workers=False."
+            )
         self.loader, self.seed = loader, seed
 
     def attach(self, engine: Engine) -> None:
@@ -45,10 +47,12 @@ class EpochSeeds:
         engine.add_event_handler(Events.EPOCH_STARTED, self)
 
     def __call__(self, engine: Engine) -> None:
-        """Seeds the epoch that starts."""
+        """Seeds the epoch that starts, and has it read from the loader's beginning."""
         if engine.state.epoch_length != len(self.loader):
             raise ValueError(f"epoch_length is {engine.state.epoch_length}, the loader has {len(self.loader)} batches.")
         parts = (self.seed, engine.state.epoch, current_rank())
         self.loader.generator.manual_seed(derive_seed("epoch", *parts))
         if self.loader.num_workers == 0:
             set_rnd(self.loader.dataset, derive_seed("augmentation", *parts))
+        # the last epoch's iterator would still draw from the generator while it ends
+        engine.set_data(self.loader)

@@ -183,7 +183,7 @@ def stable_cholesky(matrices: Tensor) -> Tensor:
         if not bool(failed.any()):
             return factors
         bad = failed > 0
-    raise torch.linalg.LinAlgError(
+    raise torch.linalg.LinAlgError(  # type: ignore[attr-defined]
         f"{int(bad.sum())} of {len(matrices)} inverse metrics are not positive definite, or not finite."
     )
 

@@ -28,7 +28,7 @@ class FieldOfView(Transform):
         """Returns ``(1, *spatial)`` float32 ones for a channel-first image, with the meta data of a ``MetaTensor``."""
         ones = torch.ones_like(convert_to_tensor(img, track_meta=False)[:1], dtype=torch.float32)
         if isinstance(img, MetaTensor):
-            return MetaTensor(ones, meta=img.meta, applied_operations=img.applied_operations)
+            ones = MetaTensor(ones, meta=img.meta, applied_operations=img.applied_operations)
         return ones
 
 
@@ -44,9 +44,7 @@ class FieldOfViewd(MapTransform):
         ValueError: not exactly one key.
     """
 
-    def __init__(
-        self, keys: KeysCollection, observed_key: str = "observed", allow_missing_keys: bool = False
-    ) -> None:
+    def __init__(self, keys: KeysCollection, observed_key: str = "observed", allow_missing_keys: bool = False) -> None:
         super().__init__(keys, allow_missing_keys)
         if len(self.keys) != 1:
             raise ValueError(f"keys {self.keys}: FieldOfViewd needs exactly one.")

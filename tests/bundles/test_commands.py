@@ -67,7 +67,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 
 def test_training_leaves_log_pictures_and_checkpoints(trained: Trained) -> None:
     names = set(fingerprint(trained.output))
-    assert {"log.csv", "checkpoints/best.pt", "checkpoints/last.pt"} <= names
+    assert {"log.csv", "checkpoints/last.pt"} <= names
     assert {"samples/epoch_0001.png", "samples/epoch_0001_reconstructed.png"} <= names
     assert len((trained.output / "log.csv").read_text().splitlines()) == 2
 
@@ -91,7 +91,6 @@ def test_exported_bundle_knows_its_training_volumes(trained: Trained) -> None:
     assert len(set(hashes)) == len(items)
     expected = {subject_hash(str(item["subject"]), provenance.subject_salt) for item in items}
     assert set(provenance.subject_hashes) == expected
-    assert "val_elbo" in provenance.metrics
 
 
 def test_exported_centroids_are_the_codes_of_the_exported_encoder(trained: Trained) -> None:

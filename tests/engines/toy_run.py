@@ -46,7 +46,9 @@ def toy_network(seed: int = 0) -> RHVAE:
         return RHVAE(3, SHAPE, mask_classes=2, latent_dim=2, channels=(4, 4), n_leapfrog=1)
 
 
-def build(folder: Path, max_epochs: int, workers: int = 0, patience: int = 100, schedule: int = 20, **changes: Any) -> Run:
+def build(
+    folder: Path, max_epochs: int, workers: int = 0, patience: int = 100, schedule: int = 20, **changes: Any
+) -> Run:
     network = toy_network()
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-2)
     augmentation = Compose(

@@ -106,7 +106,7 @@ def test_momentum_cancels_where_nothing_moves() -> None:
 @pytest.mark.parametrize(("n_leapfrog", "beta_zero"), [(1, 0.3), (3, 0.5)])
 def test_exp_of_the_bound_has_mean_p_of_x(n_leapfrog: int, beta_zero: float) -> None:
     """Holds for any flow only if every density is the right one: a missing entropy or a wrong covariance shows."""
-    network, x, log_p = linear(n_leapfrog=n_leapfrog, leapfrog_step=0.05, beta_zero=beta_zero)
+    network, x, log_p = linear(n_leapfrog=n_leapfrog, leapfrog_step=0.02, beta_zero=beta_zero)
     generator = torch.Generator().manual_seed(5)
     logs, bounds = [], []
     for _ in range(60):

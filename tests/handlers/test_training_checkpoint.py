@@ -1,0 +1,56 @@
+# Copyright (c) monai_genaug contributors
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from monai_genaug import weights
+from monai_genaug.weights import WeightsError, read_training_state, read_weights
+from tests.engines.toy_run import build
+
+
+def test_best_is_what_scored_best(tmp_path: Path) -> None:
+    run = build(tmp_path, 4)
+    run.trainer.run()
+    epoch = run.evaluator.state.best_metric_epoch
+    best = read_training_state(tmp_path / "last.pt")["best"]
+    assert best == {"metric": run.evaluator.state.best_metric, "epoch": epoch}
+    run.network.load_state_dict(read_weights(tmp_path / "best.pt"))
+    run.evaluator.run(10)
+    assert run.evaluator.state.metrics["val_elbo"] == pytest.approx(best["metric"], rel=1e-6)
+
+
+def test_a_crash_while_writing_keeps_the_previous_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = build(tmp_path, 1)
+    run.trainer.run()
+    before = (tmp_path / "last.pt").read_bytes()
+
+    def crash(descriptor: int) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(weights.os, "fsync", crash)
+    with pytest.raises(OSError, match="disk full"):
+        run.checkpoint.save(run.trainer)
+    assert (tmp_path / "last.pt").read_bytes() == before
+    assert {path.name for path in tmp_path.iterdir()} == {"last.pt", "best.pt", "log.csv"}
+
+
+@pytest.mark.parametrize("content", [b"", b"no checkpoint"])
+def test_a_damaged_checkpoint_is_named(tmp_path: Path, content: bytes) -> None:
+    run = build(tmp_path, 1)
+    (tmp_path / "last.pt").write_bytes(content)
+    with pytest.raises(WeightsError, match=r"last\.pt"):
+        run.trainer.run()
+
+
+def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
+    run = build(tmp_path, 1)
+    run.trainer.run()
+    other = build(tmp_path, 2)
+    other.checkpoint.network = torch.nn.Linear(2, 2)
+    with pytest.raises(WeightsError, match="does not fit Linear"):
+        other.trainer.run()
