@@ -114,7 +114,7 @@ class VAETrainer(Trainer):
         terms["loss"].backward()
         engine.fire_event(IterationEvents.BACKWARD_COMPLETED)
         norm = clip_grad_norm_(self.network.parameters(), self.max_grad_norm)
-        output = {name: float(value) for name, value in {**terms, "grad_norm": norm}.items()}
+        output = {name: float(value.detach()) for name, value in {**terms, "grad_norm": norm}.items()}
         self._check_finite(output)
         self.optimizer.step()
         engine.fire_event(IterationEvents.MODEL_COMPLETED)
@@ -138,4 +138,4 @@ def _distributed(module: ElboModule) -> nn.Module:
         return module
     if torch.distributed.get_world_size() == 1:
         return module
-    return DistributedDataParallel(module, broadcast_buffers=False)
+    return DistributedDataParallel(module)
