@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 import torch
-from monai.networks.blocks import ResidualUnit
+from monai.networks.blocks import Convolution
 from torch import Tensor, nn
 
 from monai_genaug.experiments.segmentation import label_dice, predict
@@ -98,7 +98,7 @@ def measure_fidelity(
 
 @torch.no_grad()
 def pooled_activations(network: nn.Module, images: Tensor, batch_size: int = 16) -> Tensor:
-    """Features of images: mean activation of every channel of every residual unit of a segmentation network.
+    """Features of images: mean activation of every channel of every convolution of a segmentation network.
 
     Computed in the central box, standardised by nothing: the network normalises its activations itself.
 
@@ -111,7 +111,7 @@ def pooled_activations(network: nn.Module, images: Tensor, batch_size: int = 16)
         ``(n, features)``.
     """
     caught: list[Tensor] = []
-    units = [module for module in network.modules() if isinstance(module, ResidualUnit)]
+    units = [module for module in network.modules() if isinstance(module, Convolution)]
     hooks = [
         unit.register_forward_hook(lambda _m, _i, out: caught.append(out.flatten(2).mean(dim=2))) for unit in units
     ]
@@ -136,7 +136,8 @@ def central(images: Tensor) -> Tensor:
 
 def _nearest_rmse(images: Tensor, training: Tensor) -> Tensor:
     x, y = central(images).flatten(1), central(training).flatten(1)
-    return torch.cdist(x, y).min(dim=1).values / x.shape[1] ** 0.5
+    nearest: Tensor = torch.cdist(x, y).min(dim=1).values
+    return nearest / x.shape[1] ** 0.5
 
 
 def _volumes(masks: Tensor) -> Tensor:

@@ -89,17 +89,19 @@ def train_segmenter(
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = UNet(3, 1, classes, channels=(16, 32, 64, 128), strides=(2, 2, 2), num_res_units=1, norm="instance")
+        network: nn.Module = UNet(
+            3, 1, classes, channels=(16, 32, 64, 128), strides=(2, 2, 2), num_res_units=0, norm="instance"
+        )
     generator = torch.Generator().manual_seed(seed)
     if isinstance(dataset.transform, Compose):
         dataset.transform.set_random_state(seed)
     sampler = RandomSampler(dataset, replacement=True, num_samples=steps * _BATCH, generator=generator)
     optimizer = torch.optim.AdamW(network.parameters(), lr=_LEARNING_RATE, weight_decay=1e-4)
-    scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, _LEARNING_RATE, total_steps=steps + 1, pct_start=0.1)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, _LEARNING_RATE, total_steps=steps, pct_start=0.1)
     trainer = SupervisedTrainer(
         device=torch.device(device),
         max_epochs=1,
-        train_data_loader=DataLoader(dataset, _BATCH, sampler=sampler, generator=generator),
+        train_data_loader=DataLoader(dataset, batch_size=_BATCH, sampler=sampler, generator=generator),
         network=network.to(device),
         optimizer=optimizer,
         loss_function=DiceCELoss(softmax=True, to_onehot_y=True, include_background=False, batch=True),
@@ -114,8 +116,7 @@ def train_segmenter(
             on_step(engine.state.iteration)
 
     trainer.run()
-    network.eval()
-    return network
+    return network.eval()
 
 
 @torch.no_grad()

@@ -1,0 +1,193 @@
+# Copyright (c) monai_genaug contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Measures the hippocampus bundle beside two baselines and writes figures and pictures into its model card.
+
+``python -m monai_genaug.experiments.model_card --dataset-dir <Task04_Hippocampus> --work-dir runs/model_card``
+
+Every stage leaves its result in the work folder; a run that was stopped goes on with the next one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+from monai.bundle import ConfigWorkflow
+from monai.data import Dataset
+from monai.transforms import Compose
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from monai_genaug.experiments.card_text import insert_measured, measured_section
+from monai_genaug.experiments.downstream import ARMS, run_arm, score_arm
+from monai_genaug.experiments.fidelity import measure_fidelity
+from monai_genaug.experiments.hippocampus_data import BUNDLE, load_part, stack_pairs
+from monai_genaug.experiments.pca_generator import PCAGenerator
+from monai_genaug.experiments.segmentation import (
+    dice_scores,
+    geometric_augmentation,
+    intensity_augmentation,
+    train_segmenter,
+)
+from monai_genaug.generators import (
+    LatentGenerator,
+    SamplePool,
+    VAEGenerator,
+    bundle_folder,
+    list_generators,
+    load_generator,
+)
+from monai_genaug.generators.encoder_input import encoder_input
+from monai_genaug.generators.pool_building import build_pool
+from monai_genaug.latent import GaussianMixtureLatent
+from monai_genaug.networks import VAE
+from monai_genaug.plotting import sample_grid
+from monai_genaug.weights import load_strict, read_weights
+
+__all__ = ["main"]
+
+JUDGE_STEPS = 600
+ARM_STEPS = 250
+N_SYNTHETIC = 300
+N_REAL = 10
+MIXTURE_COMPONENTS = 5
+BATCH = 8
+
+
+def main(
+    dataset_dir: Annotated[Path, typer.Option(help="folder Task04_Hippocampus")],
+    work_dir: Annotated[Path, typer.Option(help="intermediate results; a stopped run goes on from them")],
+    bundle: Annotated[str, typer.Option(help="name or folder of the bundle")] = BUNDLE,
+    seeds: Annotated[int, typer.Option(help="runs of every downstream arm")] = 5,
+) -> None:
+    """Measures, and writes ``docs/measured.json``, pictures and the measured part of ``docs/README.md``."""
+    work_dir.mkdir(parents=True, exist_ok=True)
+    generator = load_generator(bundle)
+    assert isinstance(generator, VAEGenerator), f"{bundle} is no VAE bundle"
+    folder = bundle_folder(bundle) if bundle in list_generators() else Path(bundle)
+    parts = {part: load_part(generator, dataset_dir, part) for part in ("train", "val", "test")}
+    judge = _judge(parts["train"], work_dir / "judge.pt")
+    training, test = stack_pairs(parts["train"]), stack_pairs(parts["test"])
+
+    measured: dict[str, Any] = {"judge_dice": dice_scores(judge, parts["test"]).mean(dim=0).tolist()}
+    makers: dict[str, Callable[[], LatentGenerator]] = {
+        "RHVAE": lambda: generator,
+        "VAE, gaussian mixture": lambda: _plain_vae(generator, folder, parts, dataset_dir, work_dir / "vae"),
+        "PCA, Gaussian": lambda: PCAGenerator(training, generator.spec, generator.network.latent_dim),
+    }
+    measured["fidelity"] = {}
+    for name, make in makers.items():
+        path = work_dir / f"fidelity_{name.split(',')[0].lower()}_{generator.spec.sha256[:8]}.json"
+        measured["fidelity"][name] = _stored(path, partial(_fidelity, make, training, test, judge))
+    pool = build_pool(generator, N_SYNTHETIC, work_dir / f"pool_{generator.spec.sha256[:8]}")
+    measured["downstream"] = _downstream(parts, pool, seeds, work_dir)
+    measured["counts"] = {part: len(items) for part, items in parts.items()}
+    measured["sampler"] = _sampler_report(generator)
+
+    docs = folder / "docs"
+    docs.mkdir(exist_ok=True)
+    sample_grid(generator.sample(range(8)), docs / "samples.png", [f"seed {seed}" for seed in range(8)])
+    eight = {name: values[:8] for name, values in test.items()}
+    sample_grid(eight, docs / "real.png", [f"real {i}" for i in range(8)])
+    sample_grid(generator.reconstruct(eight), docs / "reconstructed.png", [f"decoded {i}" for i in range(8)])
+    (docs / "measured.json").write_text(json.dumps(measured, indent=2) + "\n")
+    insert_measured(docs / "README.md", measured_section(measured, ARM_STEPS, N_SYNTHETIC, N_REAL))
+
+
+def _stored(path: Path, make: Callable[[], Any]) -> Any:
+    """The JSON value in a file, made first if it is not there."""
+    if not path.is_file():
+        unfinished = path.with_suffix(".partial")
+        unfinished.write_text(json.dumps(make()))
+        unfinished.replace(path)
+    return json.loads(path.read_text())
+
+
+def _fidelity(
+    make: Callable[[], LatentGenerator], training: dict[str, Tensor], test: dict[str, Tensor], judge: nn.Module
+) -> dict[str, float]:
+    return measure_fidelity(make(), training, test, judge).as_dict()
+
+
+def _judge(train: list[dict[str, Any]], path: Path) -> nn.Module:
+    """A segmentation network trained on the real training part: it judges generated pairs and gives the features."""
+    chain = Compose([*geometric_augmentation(), *intensity_augmentation(train[0]["image"].shape[1:])])
+    steps = 1 if path.is_file() else JUDGE_STEPS
+    with tqdm(total=steps, desc="train the judge", unit="step") as bar:
+        network = train_segmenter(Dataset(train, chain), steps, seed=0, on_step=lambda step: _move(bar, step))
+    if path.is_file():
+        load_strict(network, read_weights(path), str(path))
+    else:
+        torch.save(network.state_dict(), path)
+    return network
+
+
+def _plain_vae(
+    generator: VAEGenerator, folder: Path, parts: dict[str, list[dict[str, Any]]], dataset_dir: Path, work_dir: Path
+) -> VAEGenerator:
+    """The baseline: the bundle's own training with a plain VAE of the same size, codes drawn from a mixture."""
+    configs = folder / "configs"
+    best = work_dir / "checkpoints" / "best.pt"
+    if not best.is_file():
+        workflow = ConfigWorkflow(
+            config_file=[str(configs / "train.json"), str(configs / "baseline_vae.json")],
+            workflow_type="train",
+            bundle_root=str(folder),
+            dataset_dir=str(dataset_dir),
+            output_dir=str(work_dir),
+        )
+        workflow.initialize()
+        workflow.run()
+        workflow.finalize()
+    arguments = json.loads((configs / "baseline_vae.json").read_text())["network_args"]
+    network = VAE(**arguments, latent=GaussianMixtureLatent(arguments["latent_dim"], MIXTURE_COMPONENTS))
+    state = {name: value for name, value in read_weights(best).items() if not name.startswith("latent.")}
+    load_strict(network, {**network.state_dict(), **state}, str(best))
+    inputs = encoder_input(stack_pairs(parts["train"]), generator.spec).split(BATCH)
+    held_out = encoder_input(stack_pairs(parts["val"]), generator.spec).split(BATCH)
+    network.eval().fit_latent(inputs, held_out)
+    return VAEGenerator(network, generator.spec.replace(name="vae", sha256="", truncation=True))
+
+
+def _downstream(
+    parts: dict[str, list[dict[str, Any]]], pool: SamplePool, seeds: int, work_dir: Path
+) -> list[dict[str, Any]]:
+    real = parts["val"][:N_REAL]
+    rows = []
+    for source, geometric in ARMS:
+        runs = []
+        for seed in range(seeds):
+            name = f"arm_{source.replace(' ', '')}_{int(geometric)}_{seed}_{pool.spec.sha256[:8]}.json"
+            runs.append(_stored(work_dir / name, partial(_run, source, geometric, seed, real, parts["test"], pool)))
+        rows.append({"source": source, "geometric": geometric, "runs": runs})
+    return rows
+
+
+def _run(source: str, geometric: bool, seed: int, real: list[Any], test: list[Any], pool: SamplePool) -> list[float]:
+    label = f"{source}{' + geometric' if geometric else ''}, seed {seed}"
+    with tqdm(total=ARM_STEPS, desc=label, unit="step") as bar:
+        network = run_arm(source, geometric, real, pool, ARM_STEPS, seed, on_step=lambda step: _move(bar, step))
+    scores: list[float] = score_arm(network, test).nanmean(dim=0).tolist()
+    return scores
+
+
+def _sampler_report(generator: VAEGenerator) -> dict[str, float]:
+    report = generator.network.latent.diagnostics(range(256))  # type: ignore[operator]
+    return {
+        "acceptance": float(report.acceptance),
+        "median_nearest_distance": float(report.nearest_distance.median()),
+        "fraction_at_start": float(report.fraction_at_start),
+    }
+
+
+def _move(bar: Any, step: int) -> None:
+    bar.update(step - bar.n)
+
+
+if __name__ == "__main__":
+    typer.run(main)
