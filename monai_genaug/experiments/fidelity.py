@@ -131,7 +131,8 @@ def central(images: Tensor) -> Tensor:
     """The central box of ``(n, c, *spatial)``."""
     starts = [(whole - part) // 2 for whole, part in zip(images.shape[2:], CENTRAL, strict=True)]
     box = tuple(slice(start, start + size) for start, size in zip(starts, CENTRAL, strict=True))
-    return images[(slice(None), slice(None), *box)]
+    inner: Tensor = images[(slice(None), slice(None), *box)]
+    return inner
 
 
 def _nearest_rmse(images: Tensor, training: Tensor) -> Tensor:

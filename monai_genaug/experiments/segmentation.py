@@ -35,6 +35,7 @@ __all__ = ["dice_scores", "geometric_augmentation", "intensity_augmentation", "p
 
 Item = Mapping[str, Any]
 _BATCH = 4
+_CHANNELS = (16, 32, 64, 128)
 _LEARNING_RATE = 3e-3
 
 

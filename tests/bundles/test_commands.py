@@ -7,6 +7,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -26,6 +27,7 @@ from monai_genaug.weights import read_weights
 from tests.tiny_training import BUNDLE, CONFIGS, SHAPE, write_overlay, write_volumes
 
 SCHEMA = Path(__file__).with_name("bundle_schema.json")
+ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,6 @@ class Trained:
     data: Path
     split: Path
     output: Path
-    arguments: list[str]
 
     @property
     def bundle(self) -> Path:
@@ -62,7 +63,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     done = command("run", *arguments)
     assert done.returncode == 0, done.stderr[-3000:]
     assert fingerprint(BUNDLE) == before, "training wrote into the installed bundle"
-    return Trained(data, folder / "split.json", folder / "out", arguments)
+    return Trained(data, folder / "split.json", folder / "out")
 
 
 def test_training_leaves_log_pictures_and_checkpoints(trained: Trained) -> None:
@@ -103,12 +104,20 @@ def test_exported_centroids_are_the_codes_of_the_exported_encoder(trained: Train
     torch.testing.assert_close(generator.encode(batch), centroids, rtol=1e-4, atol=1e-4)  # type: ignore[attr-defined]
 
 
-def test_a_second_training_into_the_folder_is_refused(trained: Trained) -> None:
-    before = fingerprint(trained.output / "bundle")
-    done = command("run", *trained.arguments)
-    assert done.returncode != 0
-    assert "exists" in done.stderr
-    assert fingerprint(trained.output / "bundle") == before
+def test_two_ranks_train_by_the_overlay(trained: Trained, tmp_path: Path) -> None:
+    configs = [CONFIGS / "train.json", CONFIGS / "multi_gpu_train.json", trained.split.with_name("tiny.json")]
+    line = [sys.executable, "-W", "ignore", "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    line += ["-m", "monai.bundle", "run", "--config_file", str([str(path) for path in configs])]
+    line += ["--bundle_root", str(BUNDLE), "--dataset_dir", str(trained.data), "--output_dir", str(tmp_path / "out")]
+    line += ["--trainer#max_epochs", "1", "--handlers#2#interval", "1"]
+    done = subprocess.run(
+        line, capture_output=True, text=True, timeout=250, env={**os.environ, "OMP_NUM_THREADS": "1"}, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert len((tmp_path / "out" / "log.csv").read_text().splitlines()) == 2
+    spec = load_generator(tmp_path / "out" / "bundle").spec
+    assert spec.provenance is not None
+    assert "val_elbo" in spec.provenance.metrics
 
 
 def test_run_inference(trained: Trained, tmp_path: Path) -> None:

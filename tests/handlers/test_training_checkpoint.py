@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from monai_genaug import weights
-from monai_genaug.weights import WeightsError, read_training_state, read_weights
+from monai_genaug.weights import UnsafeWeightsError, WeightsError, read_training_state, read_weights
 from tests.engines.toy_run import build
 
 
@@ -44,6 +44,13 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path, content: bytes) -> None:
     run = build(tmp_path, 1)
     (tmp_path / "last.pt").write_bytes(content)
     with pytest.raises(WeightsError, match=r"last\.pt"):
+        run.trainer.run()
+
+
+def test_a_checkpoint_that_runs_code_is_refused(tmp_path: Path) -> None:
+    run = build(tmp_path, 1)
+    torch.save({"trainer": Path("x")}, tmp_path / "last.pt")
+    with pytest.raises(UnsafeWeightsError, match="more than tensors"):
         run.trainer.run()
 
 
