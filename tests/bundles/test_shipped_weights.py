@@ -1,0 +1,72 @@
+# Copyright (c) monai_genaug contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The weights that come with the package."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+
+from monai_genaug.data.decathlon import decathlon_items, hippocampus_subject, select_split
+from monai_genaug.generators import LatentGenerator, content_hash, load_generator, subject_hash
+from monai_genaug.weights import file_sha256
+from tests.tiny_training import BUNDLE, CONFIGS
+
+NAME = "hippocampus_mri_rhvae"
+
+
+def generator() -> LatentGenerator:
+    loaded = load_generator(NAME)
+    assert isinstance(loaded, LatentGenerator)
+    return loaded
+
+
+def test_hash_and_size() -> None:
+    path = BUNDLE / "models" / "model.pt"
+    assert generator().spec.sha256 == file_sha256(path)
+    assert path.stat().st_size < 25 * 2**20
+
+
+def test_samples_are_varied_pairs() -> None:
+    samples = generator().sample(range(8))
+    assert samples["image"].shape == samples["mask"].shape == (8, 1, 48, 64, 48)
+    assert samples["image"].min() >= 0.0
+    assert samples["image"].max() <= 1.0
+    for mask in samples["mask"]:
+        assert mask.unique().tolist() == [0, 1, 2]
+        assert 500 < int((mask > 0).sum()) < 8000
+    assert (samples["image"].std(dim=0).mean()) > 0.01
+
+
+def test_every_code_of_a_training_volume_is_stored_once() -> None:
+    split = json.loads((CONFIGS / "split.json").read_text())
+    provenance = generator().spec.provenance
+    assert provenance is not None
+    assert len(provenance.item_hashes) == len(set(provenance.item_hashes)) == len(split["train"])
+    subjects = {subject_hash(str(hippocampus_subject(name)), provenance.subject_salt) for name in split["train"]}
+    assert set(provenance.subject_hashes) == subjects
+
+
+def test_hashes_are_those_of_the_training_part_alone(hippocampus_dir: Path) -> None:
+    loaded, items = generator(), decathlon_items(hippocampus_dir)
+    chain, provenance = loaded.preprocessing(("image", "label")), loaded.spec.provenance
+    assert provenance is not None
+    for part, expected in (("train", True), ("val", False), ("test", False)):
+        for item in select_split(items, CONFIGS / "split.json", part)[:10]:
+            volume = chain({key: item[key] for key in ("image", "label")})
+            assert (content_hash(volume["image"]) in provenance.item_hashes) == expected
+
+
+def test_reconstructs_held_out_volumes(hippocampus_dir: Path) -> None:
+    loaded = generator()
+    chain = loaded.preprocessing(("image", "label"))
+    items = select_split(decathlon_items(hippocampus_dir), CONFIGS / "split.json", "test")[:8]
+    volumes = [chain({key: item[key] for key in ("image", "label")}) for item in items]
+    batch = {name: torch.stack([v[key] for v in volumes]) for name, key in (("image", "image"), ("mask", "label"))}
+    decoded = loaded.reconstruct(batch)
+    real, made = batch["mask"] > 0, decoded["mask"] > 0
+    dice = 2 * (real & made).sum() / (real.sum() + made.sum())
+    assert dice > 0.75
+    assert (decoded["image"] - batch["image"]).abs().mean() < 0.12
