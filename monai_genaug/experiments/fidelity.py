@@ -138,7 +138,7 @@ def central(images: Tensor) -> Tensor:
 def _nearest_rmse(images: Tensor, training: Tensor) -> Tensor:
     x, y = central(images).flatten(1), central(training).flatten(1)
     nearest: Tensor = torch.cdist(x, y).min(dim=1).values
-    return nearest / x.shape[1] ** 0.5
+    return nearest.div(x.shape[1] ** 0.5)
 
 
 def _volumes(masks: Tensor) -> Tensor:
