@@ -12,17 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from ignite.distributed import one_rank_first
 from monai.data import Dataset, MetaTensor, get_track_meta
 from monai.data.utils import set_rnd
-from nibabel.orientations import axcodes2ornt
 from torch import Tensor
 
 from monai_genaug.data.random_states import _base_seed
 from monai_genaug.data.temporary_folder import _TemporaryFolder
 from monai_genaug.generators.base import SampleGenerator
 from monai_genaug.generators.class_labels import ClassLabel, plain_label, resolve_class_labels
+from monai_genaug.generators.geometry import voxel_affine
 from monai_genaug.generators.loading import load_generator
 from monai_genaug.generators.pool import SamplePool
 from monai_genaug.generators.pool_building import build_pool
@@ -99,7 +98,7 @@ class SyntheticDataset(Dataset):
             self.pool = build_pool(generator, counts, folder, seed, truncation)
         self.labels = None if self.pool.classes is None else tuple(names[number] for number in self.pool.classes)
         """The class of every item, as items carry it; None for a generator without classes."""
-        super().__init__(_PoolItems(self.pool, self.keys, self.class_key, self.labels, _affine(spec)), transform)
+        super().__init__(_PoolItems(self.pool, self.keys, self.class_key, self.labels, voxel_affine(spec)), transform)
 
     def set_random_state(self, seed: int | None = None, state: np.random.RandomState | None = None) -> SyntheticDataset:
         """Seeds the random transforms."""
@@ -184,18 +183,3 @@ def _translated(
     if unknown:
         raise ValueError(f"plan names {unknown}, class_map of generator {spec.name!r} has {list(class_map)}.")
     return {class_map[label]: count for label, count in plan.items()}
-
-
-def _affine(spec: GeneratorSpec) -> Tensor | None:
-    """Voxel -> mm (RAS), 4x4, from spacing and orientation; None where the spacing has no meaning."""
-    if spec.spacing is None:
-        return None
-    codes = axcodes2ornt(spec.orientation or "RAS"[: len(spec.spacing)])
-    unused = [world for world in range(3) if world not in codes[:, 0]]
-    axes = [*codes.tolist(), *([world, 1.0] for world in unused)]
-    sizes = [*spec.spacing, *[1.0] * len(unused)]
-    affine = torch.zeros(4, 4, dtype=torch.float64)
-    for axis, ((world, sign), size) in enumerate(zip(axes, sizes, strict=True)):
-        affine[int(world), axis] = sign * size
-    affine[3, 3] = 1.0
-    return affine

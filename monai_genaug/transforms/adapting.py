@@ -7,10 +7,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from monai.data import MetaTensor, get_track_meta
 from monai.transforms import Compose, RandomizableTrait
 
+from monai_genaug.generators.geometry import voxel_affine
 from monai_genaug.generators.spec import GeneratorSpec
 from monai_genaug.transforms.matching import Item, _as_tensor
 
@@ -18,15 +18,13 @@ __all__: list[str] = []
 
 
 def _adapted(adapt: Callable[[Any], Any], sample: Item, item: Item, spec: GeneratorSpec) -> Item:
-    """``adapt`` applied to one generated sample, with the generator's spacing where meta data are tracked.
+    """``adapt`` applied to one generated sample, with the generator's affine where meta data are tracked.
 
     Raises:
         ValueError: the result has other keys, channels or axes than the item.
     """
     if get_track_meta():
-        axes = len(spec.spatial_shape)
-        scale = [*(spec.spacing or (1.0,) * axes), *[1.0] * (4 - axes)]
-        affine = torch.diag(torch.tensor(scale, dtype=torch.float64))
+        affine = voxel_affine(spec)
         sample = {key: MetaTensor(value.cpu(), affine=affine) for key, value in sample.items()}
     result = adapt(dict(sample))
     missing = [key for key in sample if key not in result]

@@ -4,16 +4,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import torch
 from monai.data import MetaTensor, get_track_meta
-from monai.data.utils import affine_to_spacing
 from monai.utils import convert_to_tensor
 from torch import Tensor
 
 from monai_genaug.generators.encoder_input import RANGE_TOLERANCE
+from monai_genaug.generators.geometry import axis_codes, voxel_sizes
 from monai_genaug.generators.spec import GeneratorSpec, OutputSpec
 
 __all__: list[str] = []
@@ -21,6 +21,18 @@ __all__: list[str] = []
 Item = dict[Hashable, Tensor]
 
 _SPACING_TOLERANCE = 1e-3  # relative
+
+
+def _present(keys: Sequence[Hashable], item: Mapping[Hashable, Any], allow_missing: bool) -> list[Hashable]:
+    """Those of ``keys`` that an item, or a batch, has.
+
+    Raises:
+        KeyError: some are missing, unless ``allow_missing``; it names them and those that are there.
+    """
+    missing = [key for key in keys if key not in item]
+    if missing and not allow_missing:
+        raise KeyError(f"keys {missing} are not in the item, allowed: {list(item)}.")
+    return [key for key in keys if key in item]
 
 
 def _as_tensor(value: Any, key: Any) -> Tensor:
@@ -72,13 +84,37 @@ def _check_spacing(item: Tensor, spec: GeneratorSpec, key: Any) -> None:
     """
     if spec.spacing is None or not isinstance(item, MetaTensor):
         return
-    affine = item.affine if item.affine.ndim == 2 else item.affine[0]
-    spacing = affine_to_spacing(affine, r=len(spec.spacing)).tolist()
+    spacing = voxel_sizes(_affine(item), len(spec.spacing))
     if any(abs(a - b) > _SPACING_TOLERANCE * b for a, b in zip(spacing, spec.spacing, strict=True)):
         raise ValueError(
             f"item {key!r} has voxel spacing {tuple(round(s, 4) for s in spacing)}, generator {spec.name!r} makes "
             f"{spec.spacing}: add Spacingd(pixdim={spec.spacing}) before this transform, or give adapt."
         )
+
+
+def _check_orientation(item: Tensor, spec: GeneratorSpec, key: Any) -> None:
+    """Equal directions of the voxel axes, where both sides know theirs; nobody set an identity affine.
+
+    Raises:
+        ValueError: it names both orientations. The sample would be a mirror image in the item's axes.
+    """
+    if spec.orientation is None or not isinstance(item, MetaTensor):
+        return
+    affine = _affine(item)
+    if torch.equal(affine, torch.eye(len(affine)).to(affine)):
+        return
+    codes = axis_codes(affine, len(spec.spatial_shape))
+    if codes != spec.orientation:
+        raise ValueError(
+            f"item {key!r} has voxel axes {codes}, generator {spec.name!r} makes {spec.orientation}: add "
+            f"Orientationd(axcodes={spec.orientation!r}) before this transform (generator.preprocessing(keys) has it), "
+            "place random flips and rotations after it, or give adapt."
+        )
+
+
+def _affine(item: MetaTensor) -> Tensor:
+    affine: Tensor = item.affine
+    return affine if affine.ndim == 2 else affine[0]
 
 
 def _check_image(item: Tensor, spec: GeneratorSpec, output: OutputSpec, key: Any, adapted: bool) -> None:

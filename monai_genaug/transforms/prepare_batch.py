@@ -21,6 +21,7 @@ from monai_genaug.generators.loading import load_generator
 from monai_genaug.generators.seeding import current_rank, derive_seed
 from monai_genaug.latent.draws import uniform
 from monai_genaug.transforms.label_maps import LabelMap, _check_class_key, _item_label
+from monai_genaug.transforms.matching import _present
 from monai_genaug.transforms.shared_probability import _SharedProbability
 from monai_genaug.transforms.synthesis import Mode, _Synthesis
 
@@ -49,7 +50,8 @@ class GenerativePrepareBatch(PrepareBatch):
         strength: how far the modes ``"perturb"``, ``"edit"`` and ``"interpolate"`` go.
         truncation: in (0, 1], of the mode ``"sample"``.
         adapt: deterministic dictionary transform, applied to each generated item first.
-        synthetic_key: key of the flags, a bool tensor ``(n,)``; None for no flags.
+        synthetic_key: key of the flags, a bool tensor ``(n,)``, true also for items that came with a true one; None
+            for no flags.
         allow_missing_keys: skip keys that the batch doesn't have.
         seed: another seed gives other samples.
 
@@ -143,11 +145,7 @@ class GenerativePrepareBatch(PrepareBatch):
         self._iteration = trainer.state.iteration
 
     def _replaced(self, batch: dict[Any, Any], iteration: int, device: Any, non_blocking: bool) -> dict[Any, Any]:
-        keys = [key for key in self.keys if key in batch]
-        if len(keys) < len(self.keys) and not self.allow_missing_keys:
-            raise KeyError(
-                f"keys {[k for k in self.keys if k not in batch]} are not in the batch, it has {list(batch)}."
-            )
+        keys = _present(self.keys, batch, self.allow_missing_keys)
         if not keys:
             return batch
         self._move_generator(device)
@@ -164,7 +162,8 @@ class GenerativePrepareBatch(PrepareBatch):
             made = self._synthesis.make([items[row] for row in chosen], seeds, classes)
             batch.update({key: _with_rows(batch[key], chosen, [sample[key] for sample in made]) for key in keys})
         if self.synthetic_key is not None:
-            batch[self.synthetic_key] = torch.tensor([row in chosen for row in range(count)])
+            came = list(batch.get(self.synthetic_key, [False] * count))
+            batch[self.synthetic_key] = torch.tensor([row in chosen or bool(flag) for row, flag in enumerate(came)])
         return batch
 
     def _choose(self, iteration: int, labels: list[Any]) -> tuple[list[int], list[int], list[int] | None]:

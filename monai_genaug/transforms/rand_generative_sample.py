@@ -19,6 +19,7 @@ from monai_genaug.generators.class_labels import ClassLabel
 from monai_genaug.generators.loading import load_generator
 from monai_genaug.generators.seeding import current_rank, current_worker, derive_seed
 from monai_genaug.transforms.label_maps import LabelMap, _check_class_key, _item_label
+from monai_genaug.transforms.matching import _present
 from monai_genaug.transforms.shared_probability import _SharedProbability
 from monai_genaug.transforms.synthesis import Mode, _Synthesis
 
@@ -177,8 +178,9 @@ class RandGenerativeSampled(_RandomSample, MapTransform):
         truncation: in (0, 1], of the mode ``"sample"``: 1 is the whole distribution, towards 0 close to the mean.
         adapt: deterministic dictionary transform, applied first to the generated dictionary (with the item's keys and
             mask values), for items that are not in the generator's space: ``Resized``, ``NormalizeIntensityd`` ... It
-            takes over the match of spacing and intensities, which are not compared then.
-        synthetic_key: key of the flag that every item gets, True for a generated one; None for no flag.
+            takes over the match of spacing, orientation and intensities, which are not compared then.
+        synthetic_key: key of the flag that every item gets, True for a generated one and for one that came as such;
+            None for no flag.
         allow_missing_keys: skip keys that an item doesn't have.
 
     Raises:
@@ -232,13 +234,13 @@ class RandGenerativeSampled(_RandomSample, MapTransform):
             ValueError: tensors or a class label that don't fit the generator, also where the coin says no.
         """
         d = dict(data)
-        item = self._synthesis.read(d, list(self.key_iterator(d)))
+        item = self._synthesis.read(d, _present(self.keys, d, self.allow_missing_keys))
         class_id = self._class_id(_item_label(d, self.class_key))
         self.randomize(d)
         synthetic = self._do_transform and bool(item)
         d.update(self._make(item, class_id) if synthetic else item)
         if self.synthetic_key is not None:
-            d[self.synthetic_key] = synthetic
+            d[self.synthetic_key] = synthetic or bool(d.get(self.synthetic_key, False))
         return d
 
 

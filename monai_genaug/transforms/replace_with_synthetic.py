@@ -19,6 +19,7 @@ from monai_genaug.generators.loading import load_generator
 from monai_genaug.generators.seeding import derive_seed
 from monai_genaug.latent.draws import uniform
 from monai_genaug.transforms.label_maps import LabelMap, _check_class_key, _item_label
+from monai_genaug.transforms.matching import _present
 from monai_genaug.transforms.synthesis import _Synthesis
 
 __all__ = [
@@ -97,7 +98,8 @@ class ReplaceWithSyntheticd(MapTransform):
         truncation: in (0, 1]: 1 is the whole distribution, towards 0 samples are close to the mean.
         adapt: deterministic dictionary transform, applied first to the generated dictionary; see
             :class:`RandGenerativeSampled`.
-        synthetic_key: key of the flag that every item gets, True for a generated one; None for no flag.
+        synthetic_key: key of the flag that every item gets, True for a generated one and for one that came as such;
+            None for no flag.
         allow_missing_keys: skip keys that an item doesn't have.
 
     Raises:
@@ -141,17 +143,15 @@ class ReplaceWithSyntheticd(MapTransform):
             ValueError: tensors, an id or a class label that don't fit.
         """
         d = dict(data)
-        for key in (self.id_key, self.flag_key):
-            if key is not None and key not in d:
-                raise KeyError(f"key {key!r} is not in the item, allowed: {list(d)}.")
-        item = self._synthesis.read(d, list(self.key_iterator(d)))
+        _present([key for key in (self.id_key, self.flag_key) if key is not None], d, False)
+        item = self._synthesis.read(d, _present(self.keys, d, self.allow_missing_keys))
         classes = _classes(self._synthesis, _item_label(d, self.class_key))
         sample_seed = _sample_seed(self.seed, d[self.id_key], self.fraction)
         if not item or (self.flag_key is not None and not bool(d[self.flag_key])):
             sample_seed = None
         d.update(item if sample_seed is None else self._synthesis.make([item], [sample_seed], classes)[0])
         if self.synthetic_key is not None:
-            d[self.synthetic_key] = sample_seed is not None
+            d[self.synthetic_key] = sample_seed is not None or bool(d.get(self.synthetic_key, False))
         return d
 
 

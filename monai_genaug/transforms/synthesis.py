@@ -24,6 +24,7 @@ from monai_genaug.transforms.matching import (
     _as_tensor,
     _centred,
     _check_image,
+    _check_orientation,
     _check_shape,
     _check_spacing,
     _fitted,
@@ -107,6 +108,7 @@ class _Synthesis:
         _check_shape(tensor, spec, output, key, adapted)
         if not adapted:
             _check_spacing(tensor, spec, key)
+            _check_orientation(tensor, spec, key)
         if output.kind == "image":
             _check_image(tensor, spec, output, key, adapted)
         elif not adapted:

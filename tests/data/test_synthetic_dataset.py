@@ -21,6 +21,7 @@ from torch.utils.data import ConcatDataset
 
 from monai_genaug.data import SyntheticDataset, mix_concatenate, mix_interleave, plan_counts, sample_weights
 from monai_genaug.generators import VAEGenerator, build_pool, derive_seed
+from monai_genaug.transforms import RandGenerativeSampled
 from tests.toy import toy_generator, toy_network, toy_spec, write_toy_bundle
 
 SHAPE = (8, 8, 8)
@@ -112,6 +113,15 @@ def test_a_flat_image_of_any_plane_has_an_affine_that_can_be_inverted() -> None:
     generator = type(toy_generator((8, 8)))(toy_network((8, 8)), spec)
     affine = SyntheticDataset(generator, 1)[0]["image"].affine
     assert affine.tolist() == [[2, 0, 0, 0], [0, 0, 1, 0], [0, 3, 0, 0], [0, 0, 0, 1]]
+
+
+@pytest.mark.parametrize(("shape", "orientation"), [(SHAPE, "LSP"), ((8, 8), "RS")])
+def test_items_fit_the_generator_that_made_them(shape: tuple[int, ...], orientation: str) -> None:
+    spec = toy_spec(shape, spacing=(2.0, 3.0, 0.5)[: len(shape)], orientation=orientation)
+    generator = type(toy_generator(shape))(toy_network(shape), spec)
+    edited = RandGenerativeSampled(("image", "label"), generator, prob=1.0, mode="edit", strength=0.0)
+    item = SyntheticDataset(generator, 1)[0]
+    assert torch.equal(edited(item)["image"], item["image"])
 
 
 @pytest.fixture

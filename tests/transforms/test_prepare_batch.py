@@ -174,7 +174,12 @@ def test_unattached_or_in_an_evaluator_it_raises() -> None:
         ({"image": torch.full((2, 1, 16, 16), torch.nan)}, ValueError, "NaN"),
         ({"label": torch.full((2, 1, 16, 16), 9)}, ValueError, "9.*0, 1, 2"),
         ({"label": torch.zeros(2, 1, 16, 16, 16)}, ValueError, r"\(1, 16, 16, 16\)"),
-        ({"label": None}, KeyError, "label"),
+        ({"label": None}, KeyError, r"\['label'\].*\['image'\]"),
+        (
+            {"image": MetaTensor(torch.zeros(2, 1, 16, 16), affine=torch.diag(torch.tensor([3.0, 1, 1, 1])))},
+            ValueError,
+            r"\(3.0, 1.0\).*\(1.0, 1.0\)",
+        ),
     ],
 )
 def test_batches_that_do_not_fit(change: dict[str, Any], error: type[Exception], text: str) -> None:
@@ -185,6 +190,16 @@ def test_batches_that_do_not_fit(change: dict[str, Any], error: type[Exception],
     prepare.attach(engine)
     with pytest.raises(error, match=f"(?s){text}"):
         engine.run([batch])
+
+
+def test_items_that_came_as_synthetic_stay_so() -> None:
+    prepare = GenerativePrepareBatch("image", toy_generator(SHAPE, mask=False), prob=0.0)
+    engine = Engine(lambda engine, data: prepare(data))
+    prepare.attach(engine)
+    image = torch.zeros(3, 1, 16, 16)
+    for flags in (torch.tensor([True, False, True]), [True, False, True]):
+        batch = {"image": image, "label": image, "is_synthetic": flags}
+        assert engine.run([batch]).batch["is_synthetic"].tolist() == [True, False, True]
 
 
 def test_the_batch_given_is_not_changed() -> None:

@@ -16,6 +16,7 @@ from monai.transforms import (
     Compose,
     NormalizeIntensity,
     NormalizeIntensityd,
+    Orientationd,
     RandFlipd,
     Resized,
     SpatialPadd,
@@ -253,11 +254,18 @@ def test_outputs_may_be_chosen(generator: LatentGenerator, real: dict[str, Any])
 
 def test_allow_missing_keys(generator: LatentGenerator, real: dict[str, Any]) -> None:
     del real["label"]
-    with pytest.raises(KeyError, match="label"):
+    with pytest.raises(KeyError, match=r"\['label'\].*\['image'\]"):
         RandGenerativeSampled(KEYS, generator, prob=1.0)(real)
     transform = RandGenerativeSampled(KEYS, generator, prob=1.0, allow_missing_keys=True)
     assert transform(real)["is_synthetic"] is True
     assert transform({"x": 1}) == {"x": 1, "is_synthetic": False}
+
+
+def test_an_item_that_came_as_synthetic_stays_so(generator: LatentGenerator, real: dict[str, Any]) -> None:
+    for flag in (True, 1, torch.tensor([True]), np.bool_(True)):
+        kept = RandGenerativeSampled(KEYS, generator, prob=0.0)({**real, "is_synthetic": flag})
+        assert kept["is_synthetic"] is True
+    assert RandGenerativeSampled(KEYS, generator, prob=0.0)({**real, "is_synthetic": False})["is_synthetic"] is False
 
 
 def test_adapt_brings_samples_to_other_items(generator: LatentGenerator) -> None:
@@ -268,6 +276,15 @@ def test_adapt_brings_samples_to_other_items(generator: LatentGenerator) -> None
     assert abs(float(made["image"].mean())) < 1e-3
     assert float(made["image"].std()) == pytest.approx(1.0, abs=1e-2)
     assert set(made["label"].unique().tolist()) <= {0, 1, 2}
+
+
+def test_adapt_knows_the_generators_axes(generator: LatentGenerator, real: dict[str, Any]) -> None:
+    labels = (("L", "R"), ("P", "A"), ("I", "S"))
+    turned = Orientationd(KEYS, axcodes="SPL", labels=labels)
+    made = RandGenerativeSampled(KEYS, generator, prob=1.0, adapt=turned)(turned(real))
+    sample = generator.sample([made["image"].meta["synthetic_seed"]])
+    assert torch.equal(made["image"].as_tensor(), sample["image"][0].permute(0, 3, 2, 1).flip(2, 3))
+    assert torch.equal(made["label"].as_tensor(), sample["mask"][0].permute(0, 3, 2, 1).flip(2, 3))
 
 
 def test_adapt_of_the_array_version(plain: LatentGenerator, square: torch.Tensor) -> None:
@@ -360,6 +377,11 @@ def test_array_version_is_for_one_output(generator: LatentGenerator) -> None:
             ValueError,
             r"\(2.0, 1.0, 1.0\).*\(1.0, 1.0, 1.0\)",
         ),
+        (
+            {"label": MetaTensor(torch.zeros(1, 32, 40, 24), affine=torch.diag(torch.tensor([-1.0, -1, 1, 1])))},
+            ValueError,
+            r"'label' has voxel axes LPS.*makes RAS.*Orientationd\(axcodes='RAS'\)",
+        ),
     ],
 )
 def test_items_that_do_not_fit_are_refused_on_every_call(
@@ -374,6 +396,35 @@ def test_items_that_do_not_fit_are_refused_on_every_call(
         transform(changed)
     assert all(changed[key] is before[key] for key in before)
     assert changed.keys() == before.keys()
+
+
+def test_axes_are_compared_where_both_sides_know_theirs(real: dict[str, Any]) -> None:
+    """An identity affine is what nobody set; oblique axes count as the nearest ones."""
+    turned = toy_generator((32, 40, 24))
+    turned._spec = turned.spec.replace(orientation="LPS")  # type: ignore[attr-defined]
+    oblique = MetaTensor(real["image"].as_tensor(), affine=torch.eye(4, dtype=torch.float64))
+    oblique.affine[:2, :2] = torch.tensor([[0.96, -0.28], [0.28, 0.96]])
+    image = {"none": real["image"].as_tensor(), "RAS": oblique, "identity": MetaTensor(real["image"].as_tensor())}
+    for name, orientation, fits in (
+        ("none", "LPS", True),
+        ("identity", "LPS", True),
+        ("RAS", "LPS", False),
+        ("RAS", "RAS", True),
+        ("RAS", None, True),
+    ):
+        turned._spec = turned.spec.replace(orientation=orientation)  # type: ignore[attr-defined]
+        transform = RandGenerativeSampled(KEYS, turned, prob=1.0)
+        item = {"image": image[name], "label": real["label"].as_tensor()}
+        if fits:
+            assert transform(item)["is_synthetic"]
+            continue
+        with pytest.raises(ValueError, match="has voxel axes RAS, generator 'toy' makes LPS"):
+            transform(item)
+        set_track_meta(False)
+        try:
+            assert transform(item)["is_synthetic"]
+        finally:
+            set_track_meta(True)
 
 
 def test_labels_that_do_not_fit_are_refused(classified: LatentGenerator, square: torch.Tensor) -> None:

@@ -81,6 +81,12 @@ def test_flag_key_restricts(plain: LatentGenerator, square: torch.Tensor) -> Non
     assert [item["is_synthetic"] for item in made] == [True, False, True, False, True, False]
 
 
+def test_an_item_that_came_as_synthetic_stays_so(plain: LatentGenerator, square: torch.Tensor) -> None:
+    transform = ReplaceWithSyntheticd("image", plain, "id", fraction=0.0)
+    made = [transform({"image": square, "id": 0, "is_synthetic": flag})["is_synthetic"] for flag in (True, False)]
+    assert made == [True, False]
+
+
 def test_classes(classified: LatentGenerator, square: torch.Tensor) -> None:
     transform = ReplaceWithSyntheticd("image", classified, "id", class_key="y", class_map={0: "malignant"})
     made = transform({"image": square, "id": 1, "y": torch.tensor(0)})
@@ -108,7 +114,7 @@ def test_bad_arguments_and_items(plain: LatentGenerator, classified: LatentGener
         transform({"image": square, "unseen": 1})
     with pytest.raises(KeyError, match="unseen"):
         transform({"image": square, "id": 1})
-    with pytest.raises(KeyError, match="image"):
+    with pytest.raises(KeyError, match=r"\['image'\].*'unseen'"):
         transform({"id": 1, "unseen": 1})
     with pytest.raises(ValueError, match=r"1.5"):
         transform({"image": square, "id": 1.5, "unseen": 1})
