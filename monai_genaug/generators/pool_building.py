@@ -5,11 +5,14 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
@@ -37,8 +40,9 @@ def build_pool(
     """Makes the items of a plan and stores them, or opens the pool where it is finished already.
 
     Items lie in the order of the plan: all of its first class, then all of the second. Until the last one is made,
-    everything is in ``<folder>.partial``; a second run continues there. The generator is recognised by its spec with
-    the hash of its weights: one without ``sha256`` should change its ``version`` when it changes.
+    everything is in ``<folder>.partial``; a second run continues there. Of several processes that build one folder at
+    the same time one does the work and the others wait for it (``<folder>.lock``). The generator is recognised by its
+    spec with the hash of its weights: one without ``sha256`` should change its ``version`` when it changes.
 
     Args:
         generator: makes the items.
@@ -63,14 +67,51 @@ def build_pool(
     record = PoolRecord(
         generator.spec, resolve_plan(plan, generator.spec), checked_seeds([seed])[0], float(truncation), block_size
     )
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        _check_same(record, PoolRecord.read(folder), folder)
-        return SamplePool(folder)
     partial = folder.with_name(f"{folder.name}.partial")
+    if not _is_finished(record, folder, partial):
+        with _only_builder(folder):
+            if not _is_finished(record, folder, partial):  # by another process, meanwhile
+                _build(generator, record, partial, progress)
+                partial.replace(folder)
+    return SamplePool(folder)
+
+
+def _is_finished(wanted: PoolRecord, folder: Path, partial: Path) -> bool:
+    """Whether the pool is there.
+
+    Raises:
+        ValueError: the folder, or the partial one, holds something else.
+    """
+    finished = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+    place = folder if finished else partial
+    if finished or (partial / POOL_FILE).is_file():
+        differences = wanted.differences(PoolRecord.read(place))
+        if differences:
+            raise ValueError(f"{place} holds another pool: {differences} differ. Delete it or use another.")
+    return finished
+
+
+@contextmanager
+def _only_builder(folder: Path) -> Iterator[None]:
+    """Holds the folder's lock, which the system takes back from a process that dies."""
+    path = folder.with_name(f"{folder.name}.lock")
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        logging.getLogger(__name__).warning("waiting for another process, which builds %s and holds %s", folder, path)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+    path.unlink(missing_ok=True)  # the pool is finished: who comes now needs no lock. Otherwise the file must stay.
+
+
+def _build(generator: SampleGenerator, record: PoolRecord, partial: Path, progress: bool) -> None:
+    """Everything that a finished pool has, in the partial folder; continues what is there."""
     if (partial / POOL_FILE).is_file():
-        found = PoolRecord.read(partial)
-        _check_same(record, found, partial)
-        record = found
+        record = PoolRecord.read(partial)
     else:
         _start(record, partial)
     if not record.checksums:
@@ -78,13 +119,6 @@ def build_pool(
         checksums = {name: file_sha256(array_path(partial, name)) for name in record.generator.outputs}
         _write_record(dataclasses.replace(record, checksums=checksums), partial)
     (partial / _COMPLETION_FILE).unlink(missing_ok=True)
-    partial.replace(folder)
-    return SamplePool(folder)
-
-
-def _check_same(wanted: PoolRecord, found: PoolRecord, folder: Path) -> None:
-    if wanted.identity != found.identity:
-        raise ValueError(f"{folder} holds another pool: {wanted.differences(found)} differ. Delete it or use another.")
 
 
 def _start(record: PoolRecord, partial: Path) -> None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 import pickle
 import shutil
+import time
+from collections.abc import Callable
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -185,6 +189,65 @@ def test_kill_outside_the_blocks_is_harmless_too(step: str, tmp_path: Path, monk
     build_pool(second, 10, tmp_path / "pool", block_size=4, progress=False)
     assert second.blocks == (3 if step == "start" else 0)
     assert content(tmp_path / "pool") == content(tmp_path / "undisturbed")
+
+
+class Noting(Failing):
+    """Notes every block in a file; waits, before the second one, for another file."""
+
+    def __init__(self, folder: Path, go: Path | None = None) -> None:
+        super().__init__()
+        self.log, self.go = folder / "blocks", go
+
+    def _generate(self, seeds: list[int], classes: list[int] | None, truncation: float) -> Samples:
+        if self.blocks == 1 and self.go is not None:
+            wait_for(self.go.exists)
+        with self.log.open("a") as file:
+            file.write("x")
+        return super()._generate(seeds, classes, truncation)
+
+
+class Reaction(logging.Handler):
+    """Does something when a message comes."""
+
+    def __init__(self, action: Callable[[], object]) -> None:
+        super().__init__()
+        self.action = action
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(record.getMessage())
+        self.action()
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_processes_that_build_one_folder_take_turns(killed: bool, tmp_path: Path) -> None:
+    """A builder waits for the one that was first; where that one dies, it goes on with what is left."""
+    arguments: dict[str, Any] = {"plan": 10, "folder": tmp_path / "pool", "block_size": 4, "progress": False}
+    go = tmp_path / "go"
+    process = get_context("fork").Process(target=build_pool, args=(Noting(tmp_path, go),), kwargs=arguments)
+    process.start()
+    wait_for((tmp_path / "blocks").exists)
+    reaction = Reaction(process.kill if killed else go.touch)
+    logging.getLogger(pool_building.__name__).addHandler(reaction)
+    try:
+        pool = build_pool(Noting(tmp_path), **arguments)
+    finally:
+        logging.getLogger(pool_building.__name__).removeHandler(reaction)
+    process.join(60)
+    assert (process.exitcode == 0) != killed
+    assert len(reaction.messages) == 1
+    assert "waiting for another process" in reaction.messages[0]
+    assert (tmp_path / "blocks").read_text() == "xxx"
+    assert not list(tmp_path.glob("pool.*"))
+    build_pool(Failing(), **{**arguments, "folder": tmp_path / "undisturbed"})
+    assert content(pool.folder) == content(tmp_path / "undisturbed")
 
 
 def test_unfinished_pool_is_not_opened(tmp_path: Path) -> None:
