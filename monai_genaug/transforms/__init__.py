@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from monai_genaug.transforms.field_of_view import FieldOfView, FieldOfViewD, FieldOfViewd, FieldOfViewDict
 from monai_genaug.transforms.item_ids import assign_ids
 from monai_genaug.transforms.prepare_batch import GenerativePrepareBatch
 from monai_genaug.transforms.rand_generative_sample import (
@@ -29,5 +30,9 @@ __all__ = [
     "ReplaceWithSyntheticDict",
     "ReplaceWithSyntheticd",
     "GenerativePrepareBatch",
+    "FieldOfView",
+    "FieldOfViewD",
+    "FieldOfViewDict",
+    "FieldOfViewd",
     "assign_ids",
 ]

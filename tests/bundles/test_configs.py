@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import json
+import pydoc
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +72,25 @@ def test_all_configs_build_the_same_network() -> None:
     assert data["inputs"]["image"]["num_channels"] == expected["latent_dim"]
     assert data["outputs"]["pred"]["num_channels"] == expected["image_channels"] + expected["mask_classes"]
     assert data["outputs"]["pred"]["spatial_shape"] == expected["spatial_shape"]
+
+
+def test_configs_may_use_short_names() -> None:
+    """Whatever of ours a config builds is found by its last name alone, and nothing else is."""
+    named = {name for file in CONFIGS.glob("*.json") for name in targets(json.loads(file.read_text()))}
+    ours = sorted(name for name in named if name.startswith("monai_genaug."))
+    assert len(ours) > 8
+    for name in ours:
+        short = name.rpartition(".")[2]
+        parser = ConfigParser({"found": {"_target_": short, "_mode_": "callable"}})
+        assert parser.get_parsed_content("found") is pydoc.locate(name)
+
+
+def targets(config: Any) -> Iterator[str]:
+    """The ``_target_`` of all components of a config."""
+    if isinstance(config, dict) and "_target_" in config:
+        yield config["_target_"]
+    for value in config.values() if isinstance(config, dict) else config if isinstance(config, list) else ():
+        yield from targets(value)
 
 
 def test_training_sees_the_volumes_of_the_generators_preprocessing(tmp_path: Path) -> None:

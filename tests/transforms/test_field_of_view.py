@@ -9,7 +9,7 @@ import torch
 from monai.data import MetaTensor
 from monai.transforms import Compose, ResizeWithPadOrCropd
 
-from monai_genaug.transforms.field_of_view import FieldOfView, FieldOfViewD, FieldOfViewd, FieldOfViewDict
+from monai_genaug.transforms import FieldOfView, FieldOfViewD, FieldOfViewd, FieldOfViewDict
 
 
 def test_padding_shows() -> None:
