@@ -17,7 +17,7 @@ from torch import nn
 from tqdm import tqdm
 
 from monai_genaug.experiments.demo_report import ArmResult, Report, write_overlay
-from monai_genaug.experiments.downstream import ARMS, run_arm, score_arm
+from monai_genaug.experiments.downstream import ARMS, ArmData, run_arm, score_arm
 from monai_genaug.experiments.hippocampus_data import BUNDLE, find_dataset, load_part
 from monai_genaug.experiments.segmentation import geometric_augmentation
 from monai_genaug.experiments.template_brain import load_template, segment_template
@@ -55,7 +55,7 @@ def main(
 
     pool = build_pool(generator, n_synthetic, out / "pool", progress=True)
     report.chain_flags = _show_chain(pool, out / "chain.png")
-    network = _train("synthetic", True, [], pool, steps)
+    network = _train("synthetic", True, ArmData([], generator, pool), steps)
     template = load_template()
     found, report.sides = segment_template(network, generator, template)
     write_overlay(template, found, out / "template.png")
@@ -90,20 +90,20 @@ def _compare(
     steps: int,
     synthetic_network: nn.Module,
 ) -> list[ArmResult]:
-    real = load_part(generator, dataset, "val")[:N_REAL]
+    data = ArmData(load_part(generator, dataset, "val")[:N_REAL], generator, pool)
     test = load_part(generator, dataset, "test")
     results = []
     for source, geometric in arms:
         known = (source, geometric) == ("synthetic", True)
-        network = synthetic_network if known else _train(source, geometric, real, pool, steps)
+        network = synthetic_network if known else _train(source, geometric, data, steps)
         results.append(ArmResult(source, geometric, score_arm(network, test)))
     return results
 
 
-def _train(source: str, geometric: bool, real: Sequence[Any], pool: SamplePool, steps: int) -> nn.Module:
+def _train(source: str, geometric: bool, data: ArmData, steps: int) -> nn.Module:
     label = f"train on {source}" + (" + geometric" if geometric else "")
     with tqdm(total=steps, desc=label, unit="step") as bar:
-        return run_arm(source, geometric, real, pool, steps, seed=0, on_step=lambda step: _move(bar, step))
+        return run_arm(source, geometric, data, steps, seed=0, on_step=lambda step: _move(bar, step))
 
 
 def _machine() -> str:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -19,10 +20,10 @@ from monai_genaug.experiments.segmentation import (
     intensity_augmentation,
     train_segmenter,
 )
-from monai_genaug.generators import SamplePool
+from monai_genaug.generators import SampleGenerator, SamplePool
 from monai_genaug.transforms import RandGenerativeSampled
 
-__all__ = ["ARMS", "run_arm"]
+__all__ = ["ARMS", "ArmData", "run_arm", "score_arm"]
 
 Item = Mapping[str, Any]
 
@@ -32,11 +33,25 @@ ARMS: tuple[tuple[str, bool], ...] = tuple(
 """Training data, and whether it is augmented geometrically. Intensities are augmented in every arm."""
 
 
+@dataclass(frozen=True)
+class ArmData:
+    """What the arms train on.
+
+    Args:
+        real: items with ``image`` and ``label`` in the generator's space; may be empty for synthetic data alone.
+        generator: what made the pool.
+        pool: synthetic samples, seed 0.
+    """
+
+    real: Sequence[Item]
+    generator: SampleGenerator
+    pool: SamplePool
+
+
 def run_arm(
     source: str,
     geometric: bool,
-    real: Sequence[Item],
-    pool: SamplePool,
+    data: ArmData,
     steps: int,
     seed: int,
     on_step: Callable[[int], None] | None = None,
@@ -47,20 +62,19 @@ def run_arm(
         source: ``"real"``, ``"synthetic"`` or ``"real + synthetic"``: the last one puts
             :class:`RandGenerativeSampled` with ``prob=0.5`` at the head of the real chain.
         geometric: whether volumes are rotated, scaled and shifted.
-        real: items with ``image`` and ``label`` in the generator's space; may be empty for synthetic data alone.
-        pool: synthetic samples.
+        data: what to train on.
         steps: optimisation steps.
         seed: of weights, order, augmentation and draws.
         on_step: see :func:`train_segmenter`.
     """
-    keys = ["image", "label"]
+    keys, pool = ["image", "label"], data.pool
     chain = [*(geometric_augmentation() if geometric else []), *intensity_augmentation(pool.spec.spatial_shape)]
     if source == "synthetic":
-        dataset: Dataset = SyntheticDataset(pool, len(pool), keys=keys, transform=Compose(chain), seed=seed)
+        dataset: Dataset = SyntheticDataset(data.generator, len(pool), keys, Compose(chain), cache_dir=pool.folder)
     elif source == "real":
-        dataset = Dataset(list(real), Compose(chain))
+        dataset = Dataset(list(data.real), Compose(chain))
     elif source == "real + synthetic":
-        dataset = Dataset(list(real), Compose([RandGenerativeSampled(keys, pool, prob=0.5), *chain]))
+        dataset = Dataset(list(data.real), Compose([RandGenerativeSampled(keys, pool, prob=0.5), *chain]))
     else:
         raise ValueError(f"source is {source!r}, allowed: {sorted({name for name, _ in ARMS})}.")
     return train_segmenter(dataset, steps, seed, on_step=on_step)

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from monai_genaug.experiments.card_text import insert_measured, measured_section
-from monai_genaug.experiments.downstream import ARMS, run_arm, score_arm
+from monai_genaug.experiments.downstream import ARMS, ArmData, run_arm, score_arm
 from monai_genaug.experiments.fidelity import measure_fidelity
 from monai_genaug.experiments.hippocampus_data import BUNDLE, load_part, stack_pairs
 from monai_genaug.experiments.pca_generator import PCAGenerator
@@ -36,7 +36,6 @@ from monai_genaug.experiments.segmentation import (
 )
 from monai_genaug.generators import (
     LatentGenerator,
-    SamplePool,
     VAEGenerator,
     bundle_folder,
     list_generators,
@@ -85,7 +84,9 @@ def main(
         path = work_dir / f"fidelity_{name.split(',')[0].lower()}_{generator.spec.sha256[:8]}.json"
         measured["fidelity"][name] = _stored(path, partial(_fidelity, make, training, test, judge))
     pool = build_pool(generator, N_SYNTHETIC, work_dir / f"pool_{generator.spec.sha256[:8]}")
-    measured["downstream"] = _downstream(parts, pool, seeds, work_dir)
+    measured["downstream"] = _downstream(
+        ArmData(parts["val"][:N_REAL], generator, pool), parts["test"], seeds, work_dir
+    )
     measured["counts"] = {part: len(items) for part, items in parts.items()}
     measured["sampler"] = _sampler_report(generator)
 
@@ -150,28 +151,25 @@ def _plain_vae(
     load_strict(network, {**network.state_dict(), **state}, str(best))
     inputs = encoder_input(stack_pairs(parts["train"]), generator.spec).split(BATCH)
     held_out = encoder_input(stack_pairs(parts["val"]), generator.spec).split(BATCH)
-    network.eval().fit_latent(inputs, held_out)
+    network.eval().fit_generation(inputs, held_out)
     return VAEGenerator(network, generator.spec.replace(name="vae", sha256="", truncation=True))
 
 
-def _downstream(
-    parts: dict[str, list[dict[str, Any]]], pool: SamplePool, seeds: int, work_dir: Path
-) -> list[dict[str, Any]]:
-    real = parts["val"][:N_REAL]
+def _downstream(data: ArmData, test: list[dict[str, Any]], seeds: int, work_dir: Path) -> list[dict[str, Any]]:
     rows = []
     for source, geometric in ARMS:
         runs = []
         for seed in range(seeds):
-            name = f"arm_{source.replace(' ', '')}_{int(geometric)}_{seed}_{pool.spec.sha256[:8]}.json"
-            runs.append(_stored(work_dir / name, partial(_run, source, geometric, seed, real, parts["test"], pool)))
+            name = f"arm_{source.replace(' ', '')}_{int(geometric)}_{seed}_{data.pool.spec.sha256[:8]}.json"
+            runs.append(_stored(work_dir / name, partial(_run, source, geometric, data, test, seed)))
         rows.append({"source": source, "geometric": geometric, "runs": runs})
     return rows
 
 
-def _run(source: str, geometric: bool, seed: int, real: list[Any], test: list[Any], pool: SamplePool) -> list[float]:
+def _run(source: str, geometric: bool, data: ArmData, test: list[dict[str, Any]], seed: int) -> list[float]:
     label = f"{source}{' + geometric' if geometric else ''}, seed {seed}"
     with tqdm(total=ARM_STEPS, desc=label, unit="step") as bar:
-        network = run_arm(source, geometric, real, pool, ARM_STEPS, seed, on_step=lambda step: _move(bar, step))
+        network = run_arm(source, geometric, data, ARM_STEPS, seed, on_step=lambda step: _move(bar, step))
     scores: list[float] = score_arm(network, test).nanmean(dim=0).tolist()
     return scores
 

@@ -102,7 +102,7 @@ class BundleExport:
         spec = BundleReference.read(self.source).spec
         spec = spec.replace(spatial_shape=network.spatial_shape, truncation=network.latent.supports_truncation)
         train = _Volumes(self.train_items, spec, self.keys, self.batch_size)
-        network.fit_latent(train, _Volumes(self.val_items, spec, self.keys, self.batch_size))
+        network.fit_generation(train, _Volumes(self.val_items, spec, self.keys, self.batch_size))
         spec = spec.replace(provenance=self._provenance(spec, train))
         export_bundle(network, self.network_args, spec, self.source, self.folder)
 

@@ -40,7 +40,7 @@ class RHVAE(VAE):
     The posterior is the image of q(z0|x) N(rho0; 0, G(z0) / beta0) under ``n_leapfrog`` tempered leapfrog steps of the
     Hamiltonian H(z, rho) = -log p(x, z) + 1/2 rho^T G^-1(z) rho + 1/2 log det G(z) ([A], eq. 9-12). The objective is
     the whole lower bound, the momentum's density included, so the metric cannot grow for free. In training the metric
-    consists of the batch's own terms; :meth:`fit_latent` stores those of the whole training set in
+    consists of the batch's own terms; :meth:`fit_generation` stores those of the whole training set in
     :attr:`latent`, from which new codes are drawn.
 
     Args:
@@ -127,8 +127,8 @@ class RHVAE(VAE):
         return self._terms(image, mask, log_q - log_p)
 
     @torch.no_grad()
-    def fit_latent(self, x: Sequence[Tensor], held_out: Sequence[Tensor]) -> None:
-        """Stores centroids and factors of the whole training set, then fits support and chains, see the base class."""
+    def fit_generation(self, x: Sequence[Tensor], held_out: Sequence[Tensor]) -> None:
+        """Stores centroids and factors of the whole training set, then fits support, chains and filter."""
         parts = [self.posterior_and_factors(batch) for batch in x]
         centroids, factors = torch.cat([part[0] for part in parts]), torch.cat([part[2] for part in parts])
         if isinstance(self.latent, RiemannianLatent):
@@ -136,6 +136,7 @@ class RHVAE(VAE):
             self.latent.fit(centroids, factors, codes)
         else:
             self.latent.fit(centroids)
+        self._fit_spectral_gain(x, [part[0] for part in parts])
 
     def _flow(
         self, x: Tensor, observed: Tensor | None, z: Tensor, momentum: Tensor, metric: MetricTerms

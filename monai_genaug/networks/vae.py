@@ -18,6 +18,7 @@ from monai_genaug.losses import (
     standard_normal_kl,
 )
 from monai_genaug.networks.layers.conv_stacks import ConvDecoder, ConvEncoder, coarse_grid
+from monai_genaug.networks.layers.spectral_gain import SpectralGain
 
 __all__ = ["VAE"]
 
@@ -78,6 +79,7 @@ class VAE(nn.Module):
         self.to_posterior = nn.Linear(features, 2 * latent_dim)
         self.from_code = nn.Sequential(nn.Linear(latent_dim, features), nn.Unflatten(1, (channels[-1], *grid)))
         self.decoder = ConvDecoder(spatial_dims, tuple(reversed(channels)), total)
+        self.spectral_gain = SpectralGain()
         self.log_variance = nn.Parameter(torch.full((image_channels,), math.log(0.15**2)))
 
     def forward(self, z: Tensor) -> Tensor:
@@ -89,6 +91,14 @@ class VAE(nn.Module):
         Returns:
             ``(n, image_channels + mask_classes, *spatial_shape)``: the image's mean in [0, 1], then mask logits.
         """
+        mean = self.decoded_mean(z)
+        if not self.spectral_gain.is_fitted:
+            return mean
+        image = self.spectral_gain(mean[:, : self.image_channels])
+        return torch.cat([image, mean[:, self.image_channels :]], dim=1)
+
+    def decoded_mean(self, z: Tensor) -> Tensor:
+        """What the likelihood uses: as calling the module, without the filter that :meth:`fit_generation` fits."""
         raw = self.decoder(self.from_code(z)).float()
         return torch.cat([raw[:, : self.image_channels].sigmoid(), raw[:, self.image_channels :]], dim=1)
 
@@ -130,7 +140,7 @@ class VAE(nn.Module):
 
     def log_likelihood(self, x: Tensor, z: Tensor, observed: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Log p(image|z) and log p(mask|z), each ``(n,)`` in nats; ``observed`` as in the losses."""
-        decoded = self(z)
+        decoded = self.decoded_mean(z)
         image, mean = x[:, : self.image_channels], decoded[:, : self.image_channels]
         if self.likelihood == "gaussian":
             log_variance = self.log_variance.clamp(min=self.log_variance_floor)
@@ -161,14 +171,21 @@ class VAE(nn.Module):
         return self._terms(image, mask, standard_normal_kl(mean, log_variance))
 
     @torch.no_grad()
-    def fit_latent(self, x: Sequence[Tensor], held_out: Sequence[Tensor]) -> None:
-        """Fits :attr:`latent` to the codes of the whole training set, once, with the final encoder.
+    def fit_generation(self, x: Sequence[Tensor], held_out: Sequence[Tensor]) -> None:
+        """Fits what only generation needs, once, with the final network: :attr:`latent` and the filter of images.
 
         Args:
             x: batches of the training set, as in :meth:`elbo`.
             held_out: batches that were not trained on; distributions that need none ignore them.
         """
-        self.latent.fit(torch.cat([self.posterior(batch)[0] for batch in x]))
+        codes = [self.posterior(batch)[0] for batch in x]
+        self.latent.fit(torch.cat(codes))
+        self._fit_spectral_gain(x, codes)
+
+    def _fit_spectral_gain(self, x: Sequence[Tensor], codes: Sequence[Tensor]) -> None:
+        images = slice(0, self.image_channels)
+        real = [batch[:, images] for batch in x]
+        self.spectral_gain.fit(real, [self.decoded_mean(part)[:, images] for part in codes])
 
     def _posterior_of(self, features: Tensor) -> tuple[Tensor, Tensor]:
         mean, log_variance = self.to_posterior(features.flatten(1)).float().chunk(2, dim=1)

@@ -168,7 +168,9 @@ def test_state_dict_restores_sampling() -> None:
         torch.manual_seed(0)
         network = RHVAE(2, (8, 8), **arguments)
     generator = torch.Generator().manual_seed(0)
-    network.fit_latent([torch.rand(6, 1, 8, 8, generator=generator)] * 1, [torch.rand(4, 1, 8, 8, generator=generator)])
+    network.fit_generation(
+        [torch.rand(6, 1, 8, 8, generator=generator)] * 1, [torch.rand(4, 1, 8, 8, generator=generator)]
+    )
     other = RHVAE(2, (8, 8), **{**arguments, "temperature": 5.0, "regularization": 1.0})
     other.load_state_dict(network.state_dict())
     seeds = range(6)

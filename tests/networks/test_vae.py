@@ -136,7 +136,7 @@ def test_observed_leaves_out_what_was_not_measured() -> None:
 def test_state_dict_restores_sampling() -> None:
     latent = TruncatedNormalLatent(3)
     network = seeded(VAE, 2, (8, 8), **SMALL, latent=latent)
-    network.fit_latent([torch.rand(4, 1, 8, 8)], [])
+    network.fit_generation([torch.rand(4, 1, 8, 8)], [])
     other = VAE(2, (8, 8), **SMALL, latent=TruncatedNormalLatent(3))
     other.load_state_dict(network.state_dict())
     assert torch.equal(other.latent.sample(range(5)), network.latent.sample(range(5)))
