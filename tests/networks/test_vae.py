@@ -90,7 +90,7 @@ def linear_gaussian(dtype: torch.dtype = torch.float32) -> tuple[VAE, Tensor, Te
     def decode(z: Tensor) -> Tensor:
         return 0.5 + (z @ weight.T).view(-1, 1, 4, 4)
 
-    network.forward = decode  # type: ignore[method-assign]
+    network.decoded_mean = decode  # type: ignore[method-assign]
     with torch.no_grad():
         network.log_variance.fill_(math.log(0.25))
     covariance = weight @ weight.T + 0.25 * torch.eye(16, dtype=dtype)
