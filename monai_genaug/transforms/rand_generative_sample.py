@@ -157,9 +157,10 @@ class RandGenerativeSampled(_RandomSample, MapTransform):
     * ``"interpolate"``: between the item's code and a draw of its class, at ``t ~ U(0, strength)``.
 
     Samples are reproducible for a fixed seed and number of workers and ranks, and no two have the same seed across
-    workers, ranks and epochs, with MONAI's DataLoader and with torch's. Data sets that are concatenated and have a
-    ``Compose`` each need different seeds, since MONAI seeds the members of a list alike; one that they share needs
-    nothing. A sample takes the item's type, dtype, device, shape and meta data, with ``synthetic_generator`` and
+    workers, ranks and epochs, with MONAI's DataLoader and with torch's. Only the members of a ``ConcatDataset`` that
+    have a ``Compose`` each repeat each other, since MONAI seeds all of them alike: :func:`mix_concatenate` seeds them
+    differently (with torch's DataLoader, call its ``set_random_state``), and one ``Compose`` for all needs nothing. A
+    sample takes the item's type, dtype, device, shape and meta data, with ``synthetic_generator`` and
     ``synthetic_seed`` added to those of a MetaTensor.
 
     Args:

@@ -5,19 +5,25 @@
 from __future__ import annotations
 
 import itertools
+import json
+import os
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 import monai.data
 import pytest
 import torch
 import torch.utils.data
+from ignite.engine import Engine
 from monai.data import CacheDataset, Dataset, SmartCacheDataset
 from monai.transforms import Compose
 
-from monai_genaug.generators import LatentGenerator
-from monai_genaug.transforms import RandGenerativeSampled
+from monai_genaug.data import mix_concatenate
+from monai_genaug.generators import LatentGenerator, VAEGenerator
+from monai_genaug.transforms import GenerativePrepareBatch, RandGenerativeSampled
 
 LOADERS = {"monai": monai.data.DataLoader, "torch": torch.utils.data.DataLoader}
 DATASETS: dict[str, Callable[[Any, Any], Any]] = {
@@ -78,17 +84,68 @@ def test_without_any_seed(loader: str, plain: LatentGenerator) -> None:
     assert len(set(itertools.chain(*seeds))) == 32
 
 
+class Recording(VAEGenerator):
+    """Notes the seeds of its samples."""
+
+    def __init__(self, generator: VAEGenerator) -> None:
+        super().__init__(generator.network, generator.spec)
+        self.seeds: list[int] = []
+
+    def sample(self, seeds: Sequence[int], *arguments: Any) -> dict[str, torch.Tensor]:
+        self.seeds += seeds
+        return super().sample(seeds, *arguments)
+
+
+def train(generator: VAEGenerator) -> list[int]:
+    """The sample seeds of a trainer's two epochs, replaced per batch."""
+    recording = Recording(generator)
+    prepare = GenerativePrepareBatch("image", recording, prob=1.0)
+    trainer = Engine(lambda engine, batch: prepare(batch))
+    prepare.attach(trainer)
+    trainer.run(monai.data.DataLoader(Dataset(items()), batch_size=2, num_workers=2), max_epochs=2)
+    return recording.seeds
+
+
+def draw_as_rank(rank: int, generator: VAEGenerator, folder: Path) -> None:
+    """Both ranks do the same with the same seeds; nothing but the process group tells them apart."""
+    os.environ.pop("RANK", None)
+    store = torch.distributed.FileStore(str(folder / "store"), 2)
+    torch.distributed.init_process_group("gloo", store=store, rank=rank, world_size=2)
+    found = {f"{loader} {n}": run(generator, loader, "Dataset", num_workers=2) for loader in LOADERS for n in "12"}
+    found |= {f"batch {n}": train(generator) for n in "12"}
+    for loader in LOADERS if rank else ():  # each worker takes seconds to start; the rank that can get lost is 1
+        spawned = run(generator, loader, "Dataset", num_workers=2, multiprocessing_context="spawn")
+        found[f"{loader} spawn"] = spawned
+    (folder / f"{rank}.json").write_text(json.dumps(found))
+    torch.distributed.barrier()
+    torch.distributed.destroy_process_group()
+
+
+def test_two_processes_with_two_workers_for_two_epochs(plain: VAEGenerator, tmp_path: Path) -> None:
+    ranks = [get_context("fork").Process(target=draw_as_rank, args=(rank, plain, tmp_path)) for rank in range(2)]
+    for rank in ranks:
+        rank.start()
+    for rank in ranks:
+        rank.join(250)
+    assert [rank.exitcode for rank in ranks] == [0, 0]
+    zero, one = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2))
+    for what in ("monai", "torch", "batch"):
+        both = zero[f"{what} 1"] + one[f"{what} 1"]
+        assert len(set(both)) == len(both) == 2 * 2 * 8
+        assert all(rank[f"{what} 1"] == rank[f"{what} 2"] for rank in (zero, one)), "not reproducible"
+    for loader in LOADERS:
+        assert one[f"{loader} spawn"] == one[f"{loader} 1"], "spawned workers differ from forked ones"
+
+
+@pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("loader", list(LOADERS))
-def test_spawned_workers_draw_what_forked_ones_do(
-    loader: str, plain: LatentGenerator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """So what holds for forked workers, above, holds for spawned ones, in which everything is unpickled anew."""
-    monkeypatch.setenv("RANK", "1")
-    forked, spawned = (
-        run(plain, loader, "Dataset", epochs=1, num_workers=2, multiprocessing_context=context)
-        for context in ("fork", "spawn")
-    )
-    assert forked == spawned
+def test_members_of_a_mixture(loader: str, workers: int, plain: LatentGenerator) -> None:
+    """A plain ConcatDataset would give both members the same seeds."""
+    chains = [Compose([RandGenerativeSampled("image", plain, prob=1.0)]) for _ in range(2)]
+    mixed = mix_concatenate(*(Dataset(items(), chain) for chain in chains)).set_random_state(0)
+    batches = LOADERS[loader](mixed, batch_size=2, collate_fn=seeds_of, num_workers=workers)
+    seeds = [seed for _ in range(2) for batch in batches for seed in batch]
+    assert len(set(seeds)) == len(seeds) == 2 * 16
 
 
 def test_pickling_carries_the_rank(plain: LatentGenerator, monkeypatch: pytest.MonkeyPatch) -> None:
