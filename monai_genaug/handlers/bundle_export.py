@@ -40,7 +40,7 @@ __all__ = ["BundleExport"]
 class BundleExport:
     """Exports a bundle when a training completes (rank 0 alone); the bundle that was trained with is never touched.
 
-    The best weights are taken, or the last ones if no epoch was validated; they are rounded as they will be stored,
+    The best or the last weights are taken (the last ones if no epoch was validated). They are rounded as they will be stored,
     then the latent distribution is fitted with that encoder, on volumes as the generator's own ``preprocessing`` makes
     them, without augmentation. ``Provenance`` gets the hashes of exactly these volumes. Attach it last.
 
@@ -56,10 +56,13 @@ class BundleExport:
         seed: of the run, for the record.
         subject_key: where an item names its subject; None to store no subject hashes.
         batch_size: volumes encoded at once.
+        weights: ``"best"`` by the validation bound, or ``"last"``. A learned variance shrinks with the error on the
+            training part, so the bound of held-out data can fall while their reconstructions still improve; with a
+            learning rate that ends at 0, the last weights are then the better ones.
 
     Raises:
+        ValueError: another value of ``weights``; when training starts: the folder lies inside the source bundle.
         FileExistsError: when training starts: the folder exists.
-        ValueError: when training starts: the folder lies inside the source bundle.
     """
 
     def __init__(
@@ -75,7 +78,11 @@ class BundleExport:
         seed: int = 0,
         subject_key: str | None = "subject",
         batch_size: int = 8,
+        weights: str = "best",
     ) -> None:
+        if weights not in ("best", "last"):
+            raise ValueError(f"weights is {weights!r}, allowed: 'best', 'last'.")
+        self.weights = weights
         self.checkpoint, self.network, self.network_args = checkpoint, network, dict(network_args)
         self.source, self.folder = Path(source_bundle), Path(folder)
         self.train_items, self.val_items = train_items, val_items
@@ -96,7 +103,7 @@ class BundleExport:
             return
         network = copy.deepcopy(self.network).cpu().eval()
         best = self.checkpoint.best_path
-        if best.is_file():
+        if self.weights == "best" and best.is_file():
             load_strict(network, read_weights(best), str(best))
         _round_as_stored(network)
         spec = BundleReference.read(self.source).spec
