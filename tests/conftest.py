@@ -1,6 +1,6 @@
 # Copyright (c) monai_genaug contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Fixtures that several test files share: real volumes, and one thread per test process."""
+"""What all tests share: real volumes, one thread per test process, how examples are drawn."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ import nibabel
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
+
+# No deadline for an example: a busy machine would break it. Fresh examples for people, the same ones for machines.
+settings.register_profile("monai_genaug", deadline=None, derandomize="CI" in os.environ)
+settings.load_profile("monai_genaug")
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     torch.set_num_threads(1)

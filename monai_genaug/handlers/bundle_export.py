@@ -40,9 +40,9 @@ __all__ = ["BundleExport"]
 class BundleExport:
     """Exports a bundle when a training completes (rank 0 alone); the bundle that was trained with is never touched.
 
-    The best or the last weights are taken (the last ones if no epoch was validated). They are rounded as they will be stored,
-    then the latent distribution is fitted with that encoder, on volumes as the generator's own ``preprocessing`` makes
-    them, without augmentation. ``Provenance`` gets the hashes of exactly these volumes. Attach it last.
+    The best or the last weights are taken (the last ones if no epoch was validated). They are rounded as they will be
+    stored, then the latent distribution is fitted with that encoder, on volumes as the generator's own
+    ``preprocessing`` makes them, without augmentation. ``Provenance`` gets the hashes of exactly these volumes. Attach it last.
 
     Args:
         checkpoint: where the best weights are.
@@ -121,7 +121,8 @@ class BundleExport:
         evaluator = self.checkpoint.evaluator
         metrics = {}
         if evaluator is not None and evaluator.state.best_metric_epoch > 0:
-            metrics["val_elbo"] = float(evaluator.state.best_metric)
+            last = evaluator.state.metrics.get("val_elbo", evaluator.state.best_metric)
+            metrics["val_elbo"] = float(evaluator.state.best_metric if self.weights == "best" else last)
         return dataclasses.replace(
             spec.provenance or Provenance(dataset=""),
             item_hashes=train.hashes(),

@@ -161,7 +161,7 @@ def test_interleaving_alternates() -> None:
     assert sorted(float(mixed[i]["image"].mean()) for i in range(8)) == [-4, -3, -2, -1, 0, 1, 2, 3]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 20), st.integers(1, 60), st.sampled_from([0.1, 0.25, 0.5, 1.0, 1.5, 3.0]))
 def test_every_stretch_of_an_interleaving_has_the_ratio(n_real: int, n_synthetic: int, ratio: float) -> None:
     if int(ratio * n_real) > n_synthetic:

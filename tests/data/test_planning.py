@@ -46,7 +46,7 @@ def test_allocation_of_breast_and_pneumonia_mnist() -> None:
     assert plan_counts([0] * 1214 + [1] * 3494, amount=470) == {0: 349, 1: 121}  # 348.8, 121.2
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(FREQUENCIES, st.one_of(st.integers(0, 500), st.floats(0, 3)), st.sampled_from(["inverse_frequency", "uniform"]))
 def test_totals_are_exact_and_shares_off_by_less_than_one(counts: list[int], amount: float, strategy: str) -> None:
     plan = plan_counts(labels_of(counts), strategy, amount)  # type: ignore[arg-type]
@@ -58,7 +58,7 @@ def test_totals_are_exact_and_shares_off_by_less_than_one(counts: list[int], amo
         assert abs(plan[label] - total * weight / sum(weights)) < 1 + 1e-9
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(FREQUENCIES, st.integers(0, 500))
 def test_rarer_classes_never_get_less(counts: list[int], amount: int) -> None:
     plan = plan_counts(labels_of(counts), "inverse_frequency", amount)
@@ -68,21 +68,21 @@ def test_rarer_classes_never_get_less(counts: list[int], amount: int) -> None:
                 assert plan[one] >= plan[other]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(FREQUENCIES)
 def test_balance_fills_every_class_to_the_largest(counts: list[int]) -> None:
     plan = plan_counts(labels_of(counts), "balance")
     assert {plan[label] + count for label, count in enumerate(counts)} == {max(counts)}
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(FREQUENCIES, st.integers(0, 100))
 def test_balance_to_a_given_size_never_takes_away(counts: list[int], size: int) -> None:
     plan = plan_counts(labels_of(counts), "balance", size)
     assert all(plan[label] + count == max(count, size) for label, count in enumerate(counts))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(FREQUENCIES, st.floats(0, 8), st.floats(0, 2))
 def test_ratio_follows_each_class_and_grows_with_the_amount(counts: list[int], amount: float, more: float) -> None:
     plan, larger = (plan_counts(labels_of(counts), "ratio", value) for value in (amount, amount + more))
@@ -154,7 +154,7 @@ def test_replacement_leaves_items_that_are_not_flagged() -> None:
         plan_replacement(people(), 6, 1, class_key="label", flag_key="seen")
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(0, 2**40), st.integers(0, 30), st.integers(0, 30))
 def test_replacement_is_a_function_of_the_seed_and_nested(seed: int, one: int, other: int) -> None:
     few, many = sorted((one, other))

@@ -13,7 +13,7 @@ from torch.utils.data import WeightedRandomSampler
 from monai_genaug.data import sample_weights
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(st.integers(0, 4), st.booleans()), min_size=1, max_size=60), st.floats(0.1, 10))
 def test_every_class_weighs_the_same(items: list[tuple[int, bool]], synthetic_weight: float) -> None:
     labels, flags = [label for label, _ in items], [flag for _, flag in items]

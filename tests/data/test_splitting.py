@@ -20,7 +20,7 @@ def visits(sizes: list[int]) -> list[dict[str, Any]]:
     return [{"id": (s, v), "subject": f"s{s}", "label": int(s % 3 == 0)} for s, n in enumerate(sizes) for v in range(n)]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.integers(1, 5), min_size=3, max_size=40), st.integers(0, 2**40))
 def test_no_subject_leaks_and_nothing_is_lost(sizes: list[int], seed: int) -> None:
     items = visits(sizes)

@@ -8,7 +8,6 @@ import os
 import pickle
 import time
 from collections.abc import Iterator
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from torch.utils.data import ConcatDataset
 from monai_genaug.data import SyntheticDataset, mix_concatenate, mix_interleave, plan_counts, sample_weights
 from monai_genaug.generators import VAEGenerator, build_pool, derive_seed
 from monai_genaug.transforms import RandGenerativeSampled
+from tests.ranks import run_ranks
 from tests.toy import toy_generator, toy_network, toy_spec, write_toy_bundle
 
 SHAPE = (8, 8, 8)
@@ -191,22 +191,12 @@ class SlowGenerator(VAEGenerator):
 
 def build_as_rank(rank: int, root: Path) -> None:
     """Both ranks use one folder; each writes down what it reads."""
-    store = torch.distributed.FileStore(str(root / "store"), 2)
-    torch.distributed.init_process_group("gloo", store=store, rank=rank, world_size=2)
-    torch.distributed.barrier()
     data = SyntheticDataset(SlowGenerator(root / "makers"), 4, cache_dir=root / "pool")
     torch.save(images(DataLoader(data, batch_size=2)), root / f"rank{rank}.pt")
-    torch.distributed.barrier()
-    torch.distributed.destroy_process_group()
 
 
 def test_two_ranks_share_a_folder(tmp_path: Path, paired: Any) -> None:
-    ranks = [get_context("fork").Process(target=build_as_rank, args=(rank, tmp_path)) for rank in range(2)]
-    for rank in ranks:
-        rank.start()
-    for rank in ranks:
-        rank.join(120)
-    assert [rank.exitcode for rank in ranks] == [0, 0]
+    run_ranks(build_as_rank, tmp_path)
     assert (tmp_path / "makers").read_text() == "0"
     expected = images(DataLoader(SyntheticDataset(paired, 4), batch_size=4))
     for rank in range(2):

@@ -7,7 +7,6 @@ from __future__ import annotations
 import copy
 import functools
 import multiprocessing
-import os
 import pickle
 import random
 from collections.abc import Callable
@@ -30,6 +29,7 @@ from monai_genaug.generators import (
     load_generator,
 )
 from monai_genaug.networks import RHVAE
+from tests.ranks import run_ranks
 from tests.toy import CHANNELS, LABELS, toy_generator, toy_spec, write_toy_bundle
 
 SHAPE = (8, 8, 8)
@@ -222,19 +222,16 @@ def test_loader_workers_agree(method: str, tmp_path: Path) -> None:
     assert_items({name: torch.cat([batch[name] for batch in batches]) for name in batches[0]}, generators)
 
 
-def _rank(rank: int, generators: dict[str, SampleGenerator], folder: str) -> None:
-    os.environ["RANK"] = str(rank)
-    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=2)
+def _sample_as_rank(rank: int, generators: dict[str, SampleGenerator], folder: Path) -> None:
     torch.manual_seed(rank)
     items = _Items(generators)
     mine = [items[i] for i in range(6)]
-    torch.save({name: torch.stack([item[name] for item in mine]) for name in mine[0]}, f"{folder}/{rank}.pt")
-    torch.distributed.destroy_process_group()
+    torch.save({name: torch.stack([item[name] for item in mine]) for name in mine[0]}, folder / f"{rank}.pt")
 
 
 def test_ranks_agree(tmp_path: Path) -> None:
     generators = {kind: make(tmp_path) for kind, make in MAKERS.items()}
-    torch.multiprocessing.spawn(_rank, (generators, str(tmp_path)), nprocs=2)
+    run_ranks(_sample_as_rank, generators, tmp_path)
     for rank in range(2):
         assert_items(torch.load(tmp_path / f"{rank}.pt", weights_only=True), generators)
 

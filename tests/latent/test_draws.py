@@ -14,7 +14,7 @@ from monai_genaug.latent.draws import standard_normal, uniform
 seed_lists = st.lists(st.integers(0, 2**63 - 1), min_size=1, max_size=8)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seeds=seed_lists, size=st.integers(0, 9), stream=st.integers(0, 2**64 - 1))
 def test_row_depends_on_its_seed_alone(seeds: list[int], size: int, stream: int) -> None:
     together = standard_normal(seeds, size, stream)

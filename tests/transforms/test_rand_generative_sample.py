@@ -140,7 +140,7 @@ def test_other_shapes_are_padded_and_cropped_about_the_centre(generator: LatentG
 
 
 @given(number=st.sampled_from(["float64", "float16", "float32"]))
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=3)
 def test_floating_types_are_kept(number: str) -> None:
     image = np.linspace(0, 1, 256, dtype=number).reshape(1, 16, 16)
     for mode in MODES:

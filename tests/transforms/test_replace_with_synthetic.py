@@ -56,7 +56,7 @@ def test_recorded_choice(plain: LatentGenerator, square: torch.Tensor) -> None:
 
 
 @given(fraction=st.floats(0, 1), more=st.floats(0, 1), name=st.one_of(st.text(), st.integers()))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_a_larger_fraction_replaces_the_same_items_and_more(fraction: float, more: float, name: Any) -> None:
     image = torch.zeros(1, 16, 16)
     low, high = sorted((fraction, more))

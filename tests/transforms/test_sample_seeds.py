@@ -6,10 +6,8 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import pickle
 from collections.abc import Callable, Sequence
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +22,7 @@ from monai.transforms import Compose
 from monai_genaug.data import mix_concatenate
 from monai_genaug.generators import LatentGenerator, VAEGenerator
 from monai_genaug.transforms import GenerativePrepareBatch, RandGenerativeSampled
+from tests.ranks import run_ranks
 
 LOADERS = {"monai": monai.data.DataLoader, "torch": torch.utils.data.DataLoader}
 DATASETS: dict[str, Callable[[Any, Any], Any]] = {
@@ -108,26 +107,16 @@ def train(generator: VAEGenerator) -> list[int]:
 
 def draw_as_rank(rank: int, generator: VAEGenerator, folder: Path) -> None:
     """Both ranks do the same with the same seeds; nothing but the process group tells them apart."""
-    os.environ.pop("RANK", None)
-    store = torch.distributed.FileStore(str(folder / "store"), 2)
-    torch.distributed.init_process_group("gloo", store=store, rank=rank, world_size=2)
     found = {f"{loader} {n}": run(generator, loader, "Dataset", num_workers=2) for loader in LOADERS for n in "12"}
     found |= {f"batch {n}": train(generator) for n in "12"}
     for loader in LOADERS if rank else ():  # each worker takes seconds to start; the rank that can get lost is 1
         spawned = run(generator, loader, "Dataset", num_workers=2, multiprocessing_context="spawn")
         found[f"{loader} spawn"] = spawned
     (folder / f"{rank}.json").write_text(json.dumps(found))
-    torch.distributed.barrier()
-    torch.distributed.destroy_process_group()
 
 
 def test_two_processes_with_two_workers_for_two_epochs(plain: VAEGenerator, tmp_path: Path) -> None:
-    ranks = [get_context("fork").Process(target=draw_as_rank, args=(rank, plain, tmp_path)) for rank in range(2)]
-    for rank in ranks:
-        rank.start()
-    for rank in ranks:
-        rank.join(250)
-    assert [rank.exitcode for rank in ranks] == [0, 0]
+    run_ranks(draw_as_rank, plain, tmp_path)
     zero, one = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2))
     for what in ("monai", "torch", "batch"):
         both = zero[f"{what} 1"] + one[f"{what} 1"]
