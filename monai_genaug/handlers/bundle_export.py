@@ -42,7 +42,8 @@ class BundleExport:
 
     The best or the last weights are taken (the last ones if no epoch was validated). They are rounded as they will be
     stored, then the latent distribution is fitted with that encoder, on volumes as the generator's own
-    ``preprocessing`` makes them, without augmentation. ``Provenance`` gets the hashes of exactly these volumes. Attach it last.
+    ``preprocessing`` makes them, without augmentation. ``Provenance`` gets the hashes of exactly these volumes. Attach
+    it last.
 
     Args:
         checkpoint: where the best weights are.
