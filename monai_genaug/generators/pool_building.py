@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
-from torch import Tensor
 from tqdm import tqdm
 
 from monai_genaug.generators.base import SampleGenerator, checked_seeds
@@ -58,7 +57,8 @@ def build_pool(
 
     Raises:
         ValueError: an argument that is not allowed; ``folder`` holds something else, or a pool of another generator,
-            plan, seed or truncation. Nothing is written then.
+            plan, seed or truncation; weights that cannot be used, or samples that the spec does not promise. Nothing is
+            written then.
     """
     if block_size < 1:
         raise ValueError(f"block_size is {block_size}, allowed: 1 or more.")
@@ -69,6 +69,8 @@ def build_pool(
     )
     partial = folder.with_name(f"{folder.name}.partial")
     if not _is_finished(record, folder, partial):
+        if not partial.exists():
+            _sample_items(generator, record, range(1))
         with _only_builder(folder):
             if not _is_finished(record, folder, partial):  # by another process, meanwhile
                 _build(generator, record, partial, progress)
@@ -137,31 +139,34 @@ def _fill(generator: SampleGenerator, record: PoolRecord, partial: Path, progres
     arrays = {
         name: np.lib.format.open_memmap(array_path(partial, name), mode="r+") for name in record.generator.outputs
     }
-    classes = record.classes
     with tqdm(total=record.count, desc=f"pool {partial.stem}", disable=not progress) as bar:
         for block, is_done in enumerate(done):
             items = range(block * record.block_size, min((block + 1) * record.block_size, record.count))
             if not is_done:
-                samples = generator.sample(
-                    [record.item_seed(item) for item in items],
-                    None if classes is None else classes[items.start : items.stop],
-                    record.truncation,
-                )
-                for name, array in arrays.items():
-                    array[items.start : items.stop] = _checked(samples[name], name, array, len(items))
-                    array.flush()
+                for name, values in _sample_items(generator, record, items).items():
+                    arrays[name][items.start : items.stop] = values
+                    arrays[name].flush()
                 _mark_done(block, partial)
             bar.update(len(items))
 
 
-def _checked(samples: Tensor, name: str, array: NDArray[np.generic], count: int) -> NDArray[np.generic]:
-    values: NDArray[np.generic] = samples.cpu().numpy()
-    shape = (count, *array.shape[1:])
-    if values.shape != shape or values.dtype != array.dtype:
-        raise ValueError(
-            f"the generator made {name!r} as {values.dtype} {values.shape}, its spec says {array.dtype} {shape}."
-        )
-    return values
+def _sample_items(generator: SampleGenerator, record: PoolRecord, items: range) -> dict[str, NDArray[np.generic]]:
+    """Items of the pool, output name -> array.
+
+    Raises:
+        ValueError: samples that are not what the generator's spec says.
+    """
+    classes = None if record.classes is None else record.classes[items.start : items.stop]
+    samples = generator.sample([record.item_seed(item) for item in items], classes, record.truncation)
+    arrays: dict[str, NDArray[np.generic]] = {}
+    for name, output in record.generator.outputs.items():
+        values = arrays[name] = samples[name].cpu().numpy()
+        shape = (len(items), output.channels, *record.generator.spatial_shape)
+        if values.shape != shape or values.dtype != np.dtype(output.dtype):
+            raise ValueError(
+                f"the generator made {name!r} as {values.dtype} {values.shape}, its spec says {output.dtype} {shape}."
+            )
+    return arrays
 
 
 def _mark_done(block: int, partial: Path) -> None:

@@ -159,7 +159,7 @@ def test_identity_includes_plan_seed_truncation_and_generator() -> None:
 def test_build_that_was_killed_resumes_to_the_same_bytes(fail_at: int, tmp_path: Path) -> None:
     build_pool(Failing(), 10, tmp_path / "undisturbed", block_size=4, progress=False)
     with pytest.raises(KeyboardInterrupt):
-        build_pool(Failing(fail_at), 10, tmp_path / "pool", block_size=4, progress=False)
+        build_pool(Failing(1 + fail_at), 10, tmp_path / "pool", block_size=4, progress=False)  # the first is a trial
     assert not (tmp_path / "pool").exists()
     assert (tmp_path / "pool.partial" / "blocks.done").read_bytes() == bytes([i + 1 < fail_at for i in range(3)])
     second = Failing()
@@ -192,14 +192,14 @@ def test_kill_outside_the_blocks_is_harmless_too(step: str, tmp_path: Path, monk
 
 
 class Noting(Failing):
-    """Notes every block in a file; waits, before the second one, for another file."""
+    """Notes every call in a file; waits, before the third one, for another file."""
 
     def __init__(self, folder: Path, go: Path | None = None) -> None:
         super().__init__()
         self.log, self.go = folder / "blocks", go
 
     def _generate(self, seeds: list[int], classes: list[int] | None, truncation: float) -> Samples:
-        if self.blocks == 1 and self.go is not None:
+        if self.blocks == 2 and self.go is not None:
             wait_for(self.go.exists)
         with self.log.open("a") as file:
             file.write("x")
@@ -233,7 +233,7 @@ def test_processes_that_build_one_folder_take_turns(killed: bool, tmp_path: Path
     go = tmp_path / "go"
     process = get_context("fork").Process(target=build_pool, args=(Noting(tmp_path, go),), kwargs=arguments)
     process.start()
-    wait_for((tmp_path / "blocks").exists)
+    wait_for(lambda: (tmp_path / "blocks").exists() and (tmp_path / "blocks").read_text() == "xx")
     reaction = Reaction(process.kill if killed else go.touch)
     logging.getLogger(pool_building.__name__).addHandler(reaction)
     try:
@@ -244,7 +244,7 @@ def test_processes_that_build_one_folder_take_turns(killed: bool, tmp_path: Path
     assert (process.exitcode == 0) != killed
     assert len(reaction.messages) == 1
     assert "waiting for another process" in reaction.messages[0]
-    assert (tmp_path / "blocks").read_text() == "xxx"
+    assert (tmp_path / "blocks").read_text() == "xxxx"  # a trial and three blocks
     assert not list(tmp_path.glob("pool.*"))
     build_pool(Failing(), **{**arguments, "folder": tmp_path / "undisturbed"})
     assert content(pool.folder) == content(tmp_path / "undisturbed")
@@ -252,7 +252,7 @@ def test_processes_that_build_one_folder_take_turns(killed: bool, tmp_path: Path
 
 def test_unfinished_pool_is_not_opened(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
-        build_pool(Failing(2), 10, tmp_path / "pool", block_size=4, progress=False)
+        build_pool(Failing(3), 10, tmp_path / "pool", block_size=4, progress=False)
     with pytest.raises(ValueError, match=r"no finished pool: run build_pool"):
         SamplePool(tmp_path / "pool.partial")
     with pytest.raises(ValueError, match=r"it has no pool\.json"):
@@ -275,7 +275,7 @@ def test_folder_of_another_pool_is_refused(finished: bool, changes: dict[str, An
         build_pool(**arguments, folder=tmp_path / "pool", progress=False)
     else:
         with pytest.raises(KeyboardInterrupt):
-            build_pool(**{**arguments, "generator": Failing(1)}, folder=tmp_path / "pool", progress=False)
+            build_pool(**{**arguments, "generator": Failing(2)}, folder=tmp_path / "pool", progress=False)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     if "generator" in changes:
         other = toy_generator(SHAPE)
@@ -336,6 +336,7 @@ def test_plan_may_come_from_numpy() -> None:
 def test_generator_that_breaks_its_spec_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"made 'image' as float64 .* its spec says float32"):
         build_pool(Failing(dtype=torch.float64), 3, tmp_path / "pool", progress=False)
+    assert not list(tmp_path.iterdir())
 
 
 def test_damaged_pools_are_noticed(pool: SamplePool, tmp_path: Path) -> None:

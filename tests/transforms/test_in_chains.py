@@ -72,8 +72,13 @@ def make_dataset(kind: str, files: Files, chain: Chain, folder: Path) -> Any:
 def test_real_volumes_through_every_dataset(
     kind: str, loader: Any, workers: int, generator: LatentGenerator, files: Files, loading: Chain, tmp_path: Path
 ) -> None:
-    chain = [*loading, RandGenerativeSampled(KEYS, generator, prob=0.5), RandFlipd(KEYS, prob=0.5)]
-    dataset = make_dataset(kind, files, chain, tmp_path)
+    """The fixed replacement, whose result is cached, and the random one, which is not, in one chain."""
+    fixed = ReplaceWithSyntheticd(KEYS, generator, "id", fraction=0.5, seed=2)
+    identified = assign_ids(files, Path(files[0]["image"]).parent)
+    always = {item["id"]: fixed(Compose(loading)(item))["is_synthetic"] for item in identified}
+    assert set(list(always.values())[:2]) == {False, True}  # also in the window of the smart cache
+    chain = [*loading, fixed, RandGenerativeSampled(KEYS, generator, prob=0.5), RandFlipd(KEYS, prob=0.5)]
+    dataset = make_dataset(kind, identified, chain, tmp_path)
     keep = torch.Generator().manual_seed(0)
     batches = loader(
         dataset,
@@ -83,14 +88,14 @@ def test_real_volumes_through_every_dataset(
         generator=keep,
         collate_fn=list_data_collate,
     )
-    flags = []
-    for _ in range(4):
+    flags: set[tuple[bool, bool]] = set()
+    for _ in range(6):
         (batch,) = list(batches)
         assert batch["image"].shape == batch["label"].shape == (len(dataset), 1, 32, 40, 24)
         assert batch["image"].dtype == torch.float32
         assert batch["label"].dtype == torch.uint8
-        flags += batch["is_synthetic"].tolist()
-    assert 0 < sum(flags) < len(flags)
+        flags |= {(always[name], flag) for name, flag in zip(batch["id"], batch["is_synthetic"].tolist(), strict=True)}
+    assert flags == {(True, True), (False, True), (False, False)}
 
 
 def test_smart_cache_replaces_under_way(generator: LatentGenerator, files: Files, loading: Chain) -> None:
@@ -168,15 +173,19 @@ def test_real_and_synthetic_collate_in_both_orders(
     assert [bool(item["is_synthetic"]) for item in separate] == [bool(k) for k in order]
 
 
-def test_inverse_of_a_mixed_batch(generator: LatentGenerator, real: dict[str, Any]) -> None:
+@pytest.mark.parametrize("kind", ["random", "fixed"])
+def test_inverse_of_a_mixed_batch(kind: str, generator: LatentGenerator, real: dict[str, Any]) -> None:
     """Steps before and after the replacement are undone, in the real and in the generated item alike."""
     items, expected = [], []
-    replace = RandGenerativeSampled(KEYS, generator)
+    random, fixed = RandGenerativeSampled(KEYS, generator), ReplaceWithSyntheticd(KEYS, generator, "id")
+    replace = random if kind == "random" else fixed
     chain = Compose([SpatialPadd(KEYS, (36, 44, 28)), replace, RandFlipd(KEYS, prob=1.0, spatial_axis=0)])
     for prob in (0.0, 1.0):
-        replace.prob = prob
-        items.append(chain(real))
-        sample = generator.sample([replace._seed])
+        random.prob = fixed.fraction = prob
+        items.append(chain({**real, "id": "a"}))
+        seed = items[-1]["image"].meta.get("synthetic_seed")
+        assert (seed is not None) == items[-1]["is_synthetic"] == bool(prob)
+        sample = generator.sample([seed or 0])
         expected.append({"image": sample["image"][0], "label": sample["mask"][0]} if prob else real)
     inverted = [Invertd(KEYS, chain, orig_keys=KEYS)(item) for item in decollate_batch(list_data_collate(items))]
     for back, item in zip(inverted, expected, strict=True):
@@ -184,13 +193,16 @@ def test_inverse_of_a_mixed_batch(generator: LatentGenerator, real: dict[str, An
             assert torch.equal(torch.as_tensor(back[key]).float(), torch.as_tensor(item[key]).float())
 
 
-def test_lazy_compose(generator: LatentGenerator, real: dict[str, Any]) -> None:
+@pytest.mark.parametrize("kind", ["random", "fixed"])
+def test_lazy_compose(kind: str, generator: LatentGenerator, real: dict[str, Any]) -> None:
     results = []
+    real["id"] = "a"
     for lazy in (True, False):
+        random, fixed = RandGenerativeSampled(KEYS, generator, prob=1.0), ReplaceWithSyntheticd(KEYS, generator, "id")
         chain = Compose(
             [
                 SpatialPadd(KEYS, (36, 44, 28)),
-                RandGenerativeSampled(KEYS, generator, prob=1.0),
+                random if kind == "random" else fixed,
                 RandRotate90d(KEYS, prob=1.0, spatial_axes=(0, 1)),
             ],
             lazy=lazy,

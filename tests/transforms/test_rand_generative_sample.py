@@ -28,6 +28,7 @@ from monai_genaug.transforms import (
     RandGenerativeSampleD,
     RandGenerativeSampled,
     RandGenerativeSampleDict,
+    ReplaceWithSyntheticd,
 )
 from tests.toy import toy_generator
 
@@ -57,7 +58,7 @@ def test_aliases() -> None:
     assert RandGenerativeSampleD is RandGenerativeSampled is RandGenerativeSampleDict
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", [*MODES, "fixed"])
 @pytest.mark.parametrize("kind", ["numpy", "tensor", "meta", "untracked"])
 def test_output_takes_the_inputs_form(mode: Any, kind: str, generator: LatentGenerator, real: dict[str, Any]) -> None:
     item: dict[str, Any] = {"image": real["image"], "label": real["label"], "other": "kept"}
@@ -66,7 +67,10 @@ def test_output_takes_the_inputs_form(mode: Any, kind: str, generator: LatentGen
     if kind == "numpy":
         item = {k: v.numpy() if k != "other" else v for k, v in item.items()}
     before = copy.deepcopy(item)
-    transforms = [RandGenerativeSampled(KEYS, generator, prob=prob, mode=mode) for prob in (1.0, 0.0)]
+    if mode == "fixed":
+        transforms = [ReplaceWithSyntheticd(KEYS, generator, "other", fraction=part) for part in (1.0, 0.0)]
+    else:
+        transforms = [RandGenerativeSampled(KEYS, generator, prob=prob, mode=mode) for prob in (1.0, 0.0)]
     set_track_meta(kind != "untracked")
     try:
         made, kept = (transform(item) for transform in transforms)
