@@ -9,6 +9,7 @@ Every stage leaves its result in the work folder; a run that was stopped goes on
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable
 from functools import partial
@@ -44,7 +45,6 @@ from monai_genaug.generators import (
 from monai_genaug.generators.encoder_input import encoder_input
 from monai_genaug.generators.pool_building import build_pool
 from monai_genaug.latent import GaussianMixtureLatent
-from monai_genaug.networks import VAE
 from monai_genaug.plotting import sample_grid
 from monai_genaug.weights import load_strict, read_weights
 
@@ -131,10 +131,10 @@ def _judge(train: list[dict[str, Any]], path: Path) -> nn.Module:
 def _plain_vae(
     generator: VAEGenerator, folder: Path, parts: dict[str, list[dict[str, Any]]], dataset_dir: Path, work_dir: Path
 ) -> VAEGenerator:
-    """The baseline: the bundle's own training with a plain VAE of the same size, codes drawn from a mixture."""
+    """The baseline: the bundle's own training, but of a plain VAE; codes drawn from a mixture of Gaussians."""
     configs = folder / "configs"
-    best = work_dir / "checkpoints" / "best.pt"
-    if not best.is_file():
+    exported = work_dir / "bundle"
+    if not exported.is_dir():
         workflow = ConfigWorkflow(
             config_file=[str(configs / "train.json"), str(configs / "baseline_vae.json")],
             workflow_type="train",
@@ -145,13 +145,11 @@ def _plain_vae(
         workflow.initialize()
         workflow.run()
         workflow.finalize()
-    arguments = json.loads((configs / "baseline_vae.json").read_text())["network_args"]
-    network = VAE(**arguments, latent=GaussianMixtureLatent(arguments["latent_dim"], MIXTURE_COMPONENTS))
-    state = {name: value for name, value in read_weights(best).items() if not name.startswith("latent.")}
-    load_strict(network, {**network.state_dict(), **state}, str(best))
+    network = copy.deepcopy(VAEGenerator.from_bundle(exported).network)
+    network.latent = GaussianMixtureLatent(network.latent_dim, MIXTURE_COMPONENTS)
     inputs = encoder_input(stack_pairs(parts["train"]), generator.spec).split(BATCH)
     held_out = encoder_input(stack_pairs(parts["val"]), generator.spec).split(BATCH)
-    network.eval().fit_generation(inputs, held_out)
+    network.fit_generation(inputs, held_out)
     return VAEGenerator(network, generator.spec.replace(name="vae", sha256="", truncation=True))
 
 
