@@ -30,7 +30,7 @@ __all__ = ["main"]
 
 N_SYNTHETIC = 300
 N_REAL = 10
-STEPS = 250
+STEPS = 200
 
 
 def main(

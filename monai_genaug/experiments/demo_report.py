@@ -20,6 +20,11 @@ from monai_genaug.generators import GeneratorSpec
 __all__ = ["ArmResult", "Report", "write_overlay"]
 
 
+_LEFT, _RIGHT = (-27.0, -21.0, -14.0), (27.0, -21.0, -14.0)
+_PLANES = (("coronal", 1, _LEFT), ("axial", 2, _LEFT), ("sagittal, left", 0, _LEFT), ("sagittal, right", 0, _RIGHT))
+_WINDOW = ((-60.0, -75.0, -55.0), (60.0, 45.0, 40.0))  # RAS mm, corner to corner
+
+
 @dataclass(frozen=True)
 class ArmResult:
     """Dice of one arm: ``(n, 4)``, anterior, posterior, whole, mean of the two labels."""
@@ -144,17 +149,19 @@ def write_overlay(template: nibabel.nifti1.Nifti1Image, found: np.ndarray, path:
     from matplotlib.figure import Figure
 
     volume = np.asarray(template.dataobj, dtype=np.float32)
-    x, y, z = _voxel(template, (-27.0, -21.0, -14.0))
-    right = _voxel(template, (27.0, -21.0, -14.0))[0]
-    planes = [("coronal", 1, y), ("axial", 2, z), ("sagittal, left", 0, x), ("sagittal, right", 0, right)]
-    figure = Figure(figsize=(14, 4), facecolor="black", layout="constrained")
+    low, high = _voxel(template, _WINDOW[0]), _voxel(template, _WINDOW[1])
+    figure = Figure(figsize=(14, 3.6), facecolor="black", layout="constrained")
     FigureCanvasAgg(figure)
-    for axes, (name, axis, index) in zip(figure.subplots(1, 4), planes, strict=True):
+    for axes, (name, axis, point) in zip(figure.subplots(1, 4), _PLANES, strict=True):
+        index = _voxel(template, point)[axis]
         axes.imshow(volume.take(index, axis).T, cmap="gray", origin="lower")
         labels = found.take(index, axis).T
         for label, colour in ((1, "#ff4d4d"), (2, "#33ccff")):
             if (labels == label).any():
-                axes.contour(labels == label, levels=[0.5], colors=colour, linewidths=1.3)
+                axes.contour(labels == label, levels=[0.5], colors=colour, linewidths=1.5)
+        across, up = (other for other in range(3) if other != axis)
+        axes.set_xlim(low[across], high[across])
+        axes.set_ylim(low[up], high[up])
         axes.set_title(name, color="white")
         axes.axis("off")
     figure.savefig(path, dpi=90, facecolor="black")

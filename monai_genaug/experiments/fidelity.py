@@ -32,7 +32,10 @@ class Fidelity:
         mask_agreement: Dice, mean of the labels, between a generated mask and what a network trained on real volumes
             finds in the generated image.
         nearest_training_rmse: median distance of a sample to the nearest training image, central box.
-        nearest_training_ratio: that median over the median of real held-out images; far below 1 means copies.
+        nearest_training_ratio: that median over the median of real held-out images. It is below 1 for images that are
+            smoother than real ones, too.
+        nearest_training_decoded_ratio: that median over the median of decoded held-out images, which are as smooth as
+            the samples; well below 1 means copies.
         volume_sd_ratio: sd of the whole mask's volume over that of the real volumes; 1 is best.
         volume_mean_ratio: the same of the means.
         sharpness_ratio: mean gradient magnitude in the central box over that of the real images; 1 is best.
@@ -45,6 +48,7 @@ class Fidelity:
     mask_agreement: float
     nearest_training_rmse: float
     nearest_training_ratio: float
+    nearest_training_decoded_ratio: float
     volume_sd_ratio: float
     volume_mean_ratio: float
     sharpness_ratio: float
@@ -78,6 +82,7 @@ def measure_fidelity(
     volumes = _volumes(samples["mask"])
     to_training = _nearest_rmse(samples["image"], training["image"]).median()
     real_to_training = _nearest_rmse(held_out["image"], training["image"]).median()
+    decoded_to_training = _nearest_rmse(rebuilt["image"], training["image"]).median()
     real_features = pooled_activations(segmenter, held_out["image"])
     features = pooled_activations(segmenter, samples["image"])
     density, coverage = density_and_coverage(real_features, features)
@@ -87,6 +92,7 @@ def measure_fidelity(
         mask_agreement=_mean_dice(found, samples["mask"], classes),
         nearest_training_rmse=float(to_training),
         nearest_training_ratio=float(to_training / real_to_training),
+        nearest_training_decoded_ratio=float(to_training / decoded_to_training),
         volume_sd_ratio=float(volumes.std() / real_volumes.std()),
         volume_mean_ratio=float(volumes.mean() / real_volumes.mean()),
         sharpness_ratio=float(_sharpness(samples["image"]) / _sharpness(real_images)),

@@ -51,7 +51,7 @@ from monai_genaug.weights import load_strict, read_weights
 __all__ = ["main"]
 
 JUDGE_STEPS = 600
-ARM_STEPS = 250
+ARM_STEPS = 200
 N_SYNTHETIC = 300
 N_REAL = 10
 MIXTURE_COMPONENTS = 5
