@@ -27,6 +27,11 @@ html_theme = "pydata_sphinx_theme"
 html_title = f"monai_genaug {release}"
 html_theme_options = {"show_prev_next": False, "secondary_sidebar_items": ["page-toc"]}
 
+# What README.md links to outside docs/ and is a page here.
+_PAGES = {
+    "monai_genaug/bundles/hippocampus_mri_rhvae/docs/README.md": "docs/cards/hippocampus_mri_rhvae.md",
+    "CHANGELOG.md": "docs/changes.md",
+}
 _RELATIVE_LINK = re.compile(r'(\]\(|src=")(?![a-z]+:|#|/)')
 
 
@@ -35,7 +40,10 @@ def _readme_first(app: Sphinx, docname: str, source: list[str]) -> None:
     if docname == "index":
         readme = Path(app.confdir).parent / "README.md"
         app.env.note_dependency(str(readme))
-        source[0] = _RELATIVE_LINK.sub(r"\1../", readme.read_text(encoding="utf-8")) + "\n\n" + source[0]
+        text = readme.read_text(encoding="utf-8")
+        for outside, page in _PAGES.items():
+            text = text.replace(f"]({outside})", f"]({page})")
+        source[0] = _RELATIVE_LINK.sub(r"\1../", text) + "\n\n" + source[0]
 
 
 def setup(app: Sphinx) -> None:
