@@ -11,6 +11,7 @@ import torch
 from monai.data import MetaTensor, get_track_meta
 from monai.utils import convert_to_tensor
 from torch import Tensor
+from torch.nn import functional
 
 from monai_genaug.generators.encoder_input import RANGE_TOLERANCE
 from monai_genaug.generators.geometry import axis_codes, voxel_sizes
@@ -144,6 +145,14 @@ def _centred(source: Tensor, canvas: Tensor) -> Tensor:
     target, part = _overlap(source.shape[1:], canvas.shape[1:])
     result[(slice(None), *target)] = source[(slice(None), *part)].to(result)
     return result
+
+
+def _extended(source: Tensor, spatial_shape: Sequence[int]) -> Tensor:
+    """``source`` ``(C, ...)`` centred in another shape: cropped where it is larger, its border repeated elsewhere."""
+    target, part = _overlap(source.shape[1:], spatial_shape)
+    widths = [(into.start, size - into.stop) for into, size in zip(target, spatial_shape, strict=True)]
+    flat = [width for pair in reversed(widths) for width in pair]
+    return functional.pad(source[(slice(None), *part)][None].float(), flat, mode="replicate")[0]
 
 
 def _overlap(source: Sequence[int], target: Sequence[int]) -> tuple[list[slice], list[slice]]:

@@ -27,6 +27,7 @@ from monai_genaug.transforms.matching import (
     _check_orientation,
     _check_shape,
     _check_spacing,
+    _extended,
     _fitted,
 )
 
@@ -186,6 +187,8 @@ class _Synthesis:
         plain = tensor.as_subclass(Tensor)
         if key in self.mask_maps:
             plain = self.mask_maps[key].to_generator(plain)
+        elif spec.padding == "edge":
+            return _extended(plain, spec.spatial_shape).to(self.generator.device)
         shape = (output.channels, *spec.spatial_shape)
         canvas = torch.full(shape, output.value_range[0], dtype=getattr(torch, output.dtype), device=plain.device)
         return _centred(plain, canvas).to(self.generator.device)
