@@ -17,8 +17,9 @@ from hypothesis import settings
 settings.register_profile("monai_genaug", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("monai_genaug")
 
-if "PYTEST_XDIST_WORKER" in os.environ:
-    torch.set_num_threads(1)
+# One thread per process, also those that tests start: a thread pool would not survive in forked ones.
+torch.set_num_threads(1)
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")

@@ -5,11 +5,9 @@
 from __future__ import annotations
 
 import csv
-import os
 import signal
-import subprocess
-import sys
 import time
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -18,8 +16,7 @@ from ignite.engine import Engine, Events
 
 from monai_genaug.weights import read_training_state
 from tests.engines.toy_run import build
-
-ROOT = Path(__file__).parents[2]
+from tests.ranks import run_ranks
 
 
 def last(folder: Path) -> dict[str, torch.Tensor]:
@@ -55,15 +52,21 @@ def test_resumed_run_equals_uninterrupted_one(tmp_path: Path, workers: int) -> N
     assert_equal_runs(tmp_path / "straight", tmp_path / "stopped")
 
 
+def train_in_one_thread(folder: Path, epochs: int) -> None:
+    torch.set_num_threads(1)
+    build(folder, epochs).trainer.run()
+
+
 def test_killed_process_equals_uninterrupted_one(tmp_path: Path) -> None:
-    line = [sys.executable, "-W", "ignore", "-m", "tests.engines.toy_run"]
-    killed = subprocess.Popen([*line, str(tmp_path / "killed"), "400"], cwd=ROOT, stderr=subprocess.DEVNULL)
+    killed = get_context("fork").Process(target=train_in_one_thread, args=(tmp_path / "killed", 400))
+    killed.start()
     deadline = time.monotonic() + 120
     while not (tmp_path / "killed" / "last.pt").is_file() and time.monotonic() < deadline:
         time.sleep(0.02)
     time.sleep(0.3)
-    os.kill(killed.pid, signal.SIGKILL)
-    assert killed.wait() == -signal.SIGKILL
+    killed.kill()
+    killed.join()
+    assert killed.exitcode == -signal.SIGKILL
     reached = read_training_state(tmp_path / "killed" / "last.pt")["trainer"]["epoch"]
     assert 1 <= reached < 400
     for name in ("killed", "straight"):
@@ -88,17 +91,14 @@ def test_without_resume_an_old_checkpoint_is_refused(tmp_path: Path) -> None:
         run.trainer.run()
 
 
+def train_as_rank(rank: int, folder: Path) -> None:
+    run = build(folder, 2)
+    run.trainer.run()
+    torch.save(run.network.state_dict(), folder / f"rank{rank}.pt")
+
+
 def test_two_ranks_agree_and_rank_0_writes(tmp_path: Path) -> None:
-    line = [sys.executable, "-W", "ignore", "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-    done = subprocess.run(
-        [*line, "-m", "tests.engines.toy_run", str(tmp_path), "2"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=200,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    run_ranks(train_as_rank, tmp_path)
     first, second = (torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in (0, 1))
     assert all(torch.equal(tensor, second[name]) for name, tensor in first.items())
     assert all(torch.equal(tensor, first[name]) for name, tensor in last(tmp_path).items())

@@ -2,12 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A whole training run of a tiny RHVAE in memory: shuffling, augmentation, schedule, validation, checkpoints.
 
-``python tests/engines/toy_run.py FOLDER EPOCHS [WORKERS]`` runs it; in a process group it takes its part in it.
+In a process group it takes its part in it.
 """
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,20 +84,3 @@ def build(
     ]
     trainer = VAETrainer("cpu", max_epochs, loader, network, optimizer, train_handlers=handlers, **changes)
     return Run(trainer, evaluator, network, checkpoint, early_stopping)
-
-
-def main(folder: str, epochs: str, workers: str = "0") -> None:
-    is_distributed = torch.distributed.is_torchelastic_launched()
-    torch.set_num_threads(1)
-    if is_distributed:
-        torch.distributed.init_process_group("gloo")
-    run = build(Path(folder), int(epochs), int(workers))
-    run.trainer.run()
-    if is_distributed:
-        rank = torch.distributed.get_rank()
-        torch.save(run.network.state_dict(), Path(folder) / f"rank{rank}.pt")
-        torch.distributed.destroy_process_group()
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
