@@ -10,16 +10,18 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import monai.bundle
+import monai.utils
 import nibabel
 import numpy as np
 import pytest
 import torch
+from ignite.engine import Engine, Events
 
 from monai_genaug.data.decathlon import decathlon_items, select_split
 from monai_genaug.generators import content_hash, load_generator, subject_hash
@@ -69,6 +71,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 def test_training_leaves_log_pictures_and_checkpoints(trained: Trained) -> None:
     names = set(fingerprint(trained.output))
     assert {"log.csv", "checkpoints/last.pt"} <= names
+    assert any(name.startswith("tensorboard/") for name in names)
     assert {"samples/epoch_0001.png", "samples/epoch_0001_reconstructed.png"} <= names
     assert len((trained.output / "log.csv").read_text().splitlines()) == 2
 
@@ -102,6 +105,46 @@ def test_exported_centroids_are_the_codes_of_the_exported_encoder(trained: Train
     batch = {name: torch.stack([v[key] for v in volumes]) for name, key in (("image", "image"), ("mask", "label"))}
     centroids = read_weights(trained.bundle / "models" / "model.pt")["latent.metric.centroids"]
     torch.testing.assert_close(generator.encode(batch), centroids, rtol=1e-4, atol=1e-4)  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def no_determinism() -> Iterator[None]:
+    """``train.json`` sets MONAI's global seed, which other tests must not see."""
+    yield
+    monai.utils.set_determinism(None)
+
+
+def workflow(trained: Trained, output: Path) -> monai.bundle.ConfigWorkflow:
+    training = monai.bundle.ConfigWorkflow(
+        workflow_type="train",
+        config_file=[str(CONFIGS / "train.json"), str(trained.split.with_name("tiny.json"))],
+        bundle_root=str(BUNDLE),
+        dataset_dir=str(trained.data),
+        output_dir=str(output),
+        **{"trainer#max_epochs": 3, "handlers#2#interval": 1},
+    )
+    training.initialize()
+    return training
+
+
+def test_a_training_that_was_cut_off_goes_on_to_the_same_bundle(
+    trained: Trained, tmp_path: Path, no_determinism: None
+) -> None:
+    workflow(trained, tmp_path / "straight").run()
+    cut = workflow(trained, tmp_path / "cut")
+
+    def cut_off(engine: Engine) -> None:
+        raise KeyboardInterrupt
+
+    cut.parser.get_parsed_content("trainer").add_event_handler(Events.ITERATION_COMPLETED(once=7), cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        cut.run()
+    assert (tmp_path / "cut" / "checkpoints" / "best.pt").is_file()
+    assert not (tmp_path / "cut" / "bundle").exists()
+    workflow(trained, tmp_path / "cut").run()
+    straight, resumed = (read_weights(tmp_path / name / "bundle/models/model.pt") for name in ("straight", "cut"))
+    assert straight.keys() == resumed.keys()
+    assert all(torch.equal(straight[name], resumed[name]) for name in straight)
 
 
 def test_two_ranks_train_by_the_overlay(trained: Trained, tmp_path: Path) -> None:
