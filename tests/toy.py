@@ -94,17 +94,9 @@ class ToyConditionalGenerator(LatentGenerator):
             for k in range(len(classes))
         ]
         digest = "".join(member.spec.sha256 for member in self._members)
-        self._spec = toy_spec(
-            spatial_shape, mask, classes=dict(enumerate(classes)), sha256=f"{derive_seed(digest):064x}"
+        super().__init__(
+            toy_spec(spatial_shape, mask, classes=dict(enumerate(classes)), sha256=f"{derive_seed(digest):064x}")
         )
-
-    @property
-    def spec(self) -> GeneratorSpec:
-        return self._spec
-
-    @property
-    def device(self) -> torch.device:
-        return torch.device("cpu")
 
     @property
     def latent_spread(self) -> Tensor:

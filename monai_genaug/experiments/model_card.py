@@ -16,7 +16,6 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-import torch
 import typer
 from monai.bundle import ConfigWorkflow
 from monai.data import Dataset
@@ -33,6 +32,7 @@ from monai_genaug.experiments.segmentation import (
     dice_scores,
     geometric_augmentation,
     intensity_augmentation,
+    segmentation_network,
     train_segmenter,
 )
 from monai_genaug.generators import (
@@ -46,7 +46,7 @@ from monai_genaug.generators.encoder_input import encoder_input
 from monai_genaug.generators.pool_building import build_pool
 from monai_genaug.latent import GaussianMixtureLatent
 from monai_genaug.plotting import sample_grid
-from monai_genaug.weights import load_strict, read_weights
+from monai_genaug.weights import load_strict, read_weights, save_weights
 
 __all__ = ["main"]
 
@@ -117,14 +117,14 @@ def _fidelity(
 
 def _judge(train: list[dict[str, Any]], path: Path) -> nn.Module:
     """A segmentation network trained on the real training part: it judges generated pairs and gives the features."""
-    chain = Compose([*geometric_augmentation(), *intensity_augmentation(train[0]["image"].shape[1:])])
-    steps = 1 if path.is_file() else JUDGE_STEPS
-    with tqdm(total=steps, desc="train the judge", unit="step") as bar:
-        network = train_segmenter(Dataset(train, chain), steps, seed=0, on_step=lambda step: _move(bar, step))
     if path.is_file():
+        network = segmentation_network(seed=0).eval()
         load_strict(network, read_weights(path), str(path))
-    else:
-        torch.save(network.state_dict(), path)
+        return network
+    chain = Compose([*geometric_augmentation(), *intensity_augmentation(train[0]["image"].shape[1:])])
+    with tqdm(total=JUDGE_STEPS, desc="train the judge", unit="step") as bar:
+        network = train_segmenter(Dataset(train, chain), JUDGE_STEPS, seed=0, on_step=lambda step: _move(bar, step))
+    save_weights(network.state_dict(), path)
     return network
 
 

@@ -31,7 +31,14 @@ from monai.transforms import (
 from torch import Tensor, nn
 from torch.utils.data import RandomSampler
 
-__all__ = ["dice_scores", "geometric_augmentation", "intensity_augmentation", "predict", "train_segmenter"]
+__all__ = [
+    "dice_scores",
+    "geometric_augmentation",
+    "intensity_augmentation",
+    "predict",
+    "segmentation_network",
+    "train_segmenter",
+]
 
 Item = Mapping[str, Any]
 _BATCH = 4
@@ -69,6 +76,16 @@ def geometric_augmentation() -> list[Transform]:
     ]
 
 
+def segmentation_network(seed: int, classes: int = 3) -> nn.Module:
+    """An untrained 3D U-Net from ``(n, 1, *spatial)`` to logits; the global random state is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network: nn.Module = UNet(
+            3, 1, classes, channels=_CHANNELS, strides=(2, 2, 2), num_res_units=0, norm="instance"
+        )
+    return network
+
+
 def train_segmenter(
     dataset: Dataset,
     steps: int,
@@ -88,11 +105,7 @@ def train_segmenter(
         on_step: called with the number of each finished step.
         device: where to train.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network: nn.Module = UNet(
-            3, 1, classes, channels=(16, 32, 64, 128), strides=(2, 2, 2), num_res_units=0, norm="instance"
-        )
+    network = segmentation_network(seed, classes)
     generator = torch.Generator().manual_seed(seed)
     if isinstance(dataset.transform, Compose):
         dataset.transform.set_random_state(seed)

@@ -31,21 +31,29 @@ class SampleGenerator(ABC):
     nothing else: not of the batch that it was made in, its order, the process or the global random state, which is
     neither read nor moved. Latents are bit-equal, pixels equal to 1e-4 of the value range.
 
-    Subclasses give :attr:`spec` and :attr:`device` and implement :meth:`_generate`.
+    Subclasses implement :meth:`_generate`.
+
+    Args:
+        spec: what the generator makes.
+        device: where samples are made and returned.
     """
 
     batch_size: int = 32
     """How many samples are made at once; it bounds the memory and changes no sample."""
 
-    @property
-    @abstractmethod
-    def spec(self) -> GeneratorSpec:
-        """What the generator makes."""
+    def __init__(self, spec: GeneratorSpec, device: str | torch.device = "cpu") -> None:
+        self._spec = spec
+        self._device = torch.device(device)
 
     @property
-    @abstractmethod
+    def spec(self) -> GeneratorSpec:
+        """What the generator makes."""
+        return self._spec
+
+    @property
     def device(self) -> torch.device:
         """Where samples are made and returned."""
+        return self._device
 
     @abstractmethod
     def _generate(self, seeds: list[int], classes: list[int] | None, truncation: float) -> Samples:

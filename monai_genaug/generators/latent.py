@@ -41,10 +41,9 @@ class VAEGenerator(LatentGenerator):
 
     def __init__(self, network: VAE, spec: GeneratorSpec, device: str | torch.device = "cpu") -> None:
         _check_fits(network, spec)
-        self._device = torch.device(device)
+        super().__init__(spec if spec.sha256 else spec.replace(sha256=state_sha256(network.state_dict())), device)
         self._reference: BundleReference | None = None
         self._network: VAE | None = _frozen(copy.deepcopy(network), self._device)
-        self._spec = spec if spec.sha256 else spec.replace(sha256=state_sha256(network.state_dict()))
 
     @classmethod
     def from_bundle(cls, folder: str | os.PathLike[str], device: str | torch.device = "cpu") -> VAEGenerator:
@@ -60,21 +59,10 @@ class VAEGenerator(LatentGenerator):
             ValueError: the config cannot be used, see :class:`BundleReference`.
         """
         generator = cls.__new__(cls)
-        generator._device = torch.device(device)
         generator._reference = BundleReference.read(Path(folder))
         generator._network = None
-        generator._spec = generator._reference.spec
+        super().__init__(generator, generator._reference.spec, device)
         return generator
-
-    @property
-    def spec(self) -> GeneratorSpec:
-        """What the generator makes."""
-        return self._spec
-
-    @property
-    def device(self) -> torch.device:
-        """Where samples are made and returned."""
-        return self._device
 
     @property
     def network(self) -> VAE:

@@ -17,7 +17,6 @@ from torch import Tensor
 from monai_genaug.generators.base import SampleGenerator, Samples
 from monai_genaug.generators.pool_record import PoolRecord
 from monai_genaug.generators.seeding import derive_seed
-from monai_genaug.generators.spec import GeneratorSpec
 from monai_genaug.weights import file_sha256
 
 __all__ = ["SamplePool", "array_path"]
@@ -29,7 +28,8 @@ class SamplePool(SampleGenerator):
     ``len(pool)`` is the number of items and ``pool[i]`` gives item i, output name -> ``(channels, *spatial_shape)``.
     These tensors are views of the file; writing into one changes what this process reads, never the file. As a
     generator, a pool returns for a seed the stored item ``derive_seed("pool item", seed)`` modulo the number of items
-    (of that class); it has no truncation. Pickling carries the path and a hash of what the pool should hold.
+    (of that class). Its spec is that of the generator that made it, with the classes in the plan and without truncation
+    and encoder. Pickling carries the path and a hash of what the pool should hold.
 
     Args:
         folder: the pool.
@@ -44,24 +44,13 @@ class SamplePool(SampleGenerator):
         self.record = PoolRecord.read(self.folder)
         if not self.record.checksums:
             raise ValueError(f"{self.folder} is no finished pool: run build_pool with the same arguments to finish it.")
-        self._device = torch.device(device)
         self._arrays: dict[str, NDArray[np.generic]] | None = None
         self._first, classes = _places(self.record)
-        self._spec = self.record.generator.replace(
-            truncation=False, encodes=(), sha256=self.record.identity, classes=classes
-        )
+        identity = self.record.identity
+        spec = self.record.generator.replace(truncation=False, encodes=(), sha256=identity, classes=classes)
+        super().__init__(spec, device)
         for name in self._spec.outputs:
             self._open(name)
-
-    @property
-    def spec(self) -> GeneratorSpec:
-        """The generator's spec, with the classes in the plan and without truncation and encoder."""
-        return self._spec
-
-    @property
-    def device(self) -> torch.device:
-        """Where :meth:`sample` returns samples."""
-        return self._device
 
     @property
     def classes(self) -> list[int] | None:

@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 __all__ = ["GeneratorSpec", "OutputSpec", "Provenance"]
 
+_WORLD_AXES = {"R": 0, "L": 0, "A": 1, "P": 1, "S": 2, "I": 2}
+
 OutputKind = Literal["image", "mask"]
 
 
@@ -126,6 +128,15 @@ class GeneratorSpec:
             raise ValueError(f"GeneratorSpec.spatial_shape is {self.spatial_shape}, allowed: positive sizes.")
         if self.spacing is not None and len(self.spacing) != len(self.spatial_shape):
             raise ValueError(f"GeneratorSpec.spacing {self.spacing} does not fit spatial_shape {self.spatial_shape}.")
+        if self.spacing is not None and not min(self.spacing) > 0:
+            raise ValueError(f"GeneratorSpec.spacing is {self.spacing}, allowed: positive sizes.")
+        if self.orientation is not None:
+            axes = [_WORLD_AXES.get(code) for code in self.orientation]
+            if len(axes) != len(self.spatial_shape) or None in axes or len(set(axes)) != len(axes):
+                raise ValueError(
+                    f"GeneratorSpec.orientation is {self.orientation!r}, allowed for {self.spatial_shape}: "
+                    f"{len(self.spatial_shape)} letters, at most one each of RL, AP and SI."
+                )
         if self.intensity not in ("percentiles", "minmax", "range"):
             raise ValueError(
                 f"GeneratorSpec.intensity is {self.intensity!r}, allowed: 'percentiles', 'minmax', 'range'."

@@ -35,15 +35,8 @@ class Failing(SampleGenerator):
 
     def __init__(self, fail_at: int | None = None, classes: Any = None, dtype: torch.dtype = torch.float32) -> None:
         self.inner = toy_generator(SHAPE, classes=classes)
+        super().__init__(self.inner.spec)
         self.fail_at, self.dtype, self.blocks = fail_at, dtype, 0
-
-    @property
-    def spec(self) -> Any:
-        return self.inner.spec
-
-    @property
-    def device(self) -> torch.device:
-        return self.inner.device
 
     def _generate(self, seeds: list[int], classes: list[int] | None, truncation: float) -> Samples:
         self.blocks += 1

@@ -40,15 +40,7 @@ class Unpaired(SampleGenerator):
     """Noise images: a generator without encoder and without truncation."""
 
     def __init__(self, spec: GeneratorSpec) -> None:
-        self._spec = spec.replace(encodes=(), truncation=False)
-
-    @property
-    def spec(self) -> GeneratorSpec:
-        return self._spec
-
-    @property
-    def device(self) -> torch.device:
-        return torch.device("cpu")
+        super().__init__(spec.replace(encodes=(), truncation=False))
 
     def _generate(self, seeds: list[int], classes: Any, truncation: float) -> dict[str, torch.Tensor]:
         return {"image": torch.stack([torch.full((1, 16, 16), (seed % 97) / 97) for seed in seeds])}
