@@ -8,9 +8,11 @@ import json
 from pathlib import Path
 
 import torch
+from monai.transforms import Compose, LoadImage, ResizeWithPadOrCrop
 
 from monai_genaug.data.decathlon import decathlon_items, hippocampus_subject, select_split
 from monai_genaug.generators import LatentGenerator, content_hash, load_generator, subject_hash
+from monai_genaug.transforms import FieldOfView
 from monai_genaug.weights import file_sha256
 from tests.tiny_training import BUNDLE, CONFIGS
 
@@ -69,4 +71,7 @@ def test_reconstructs_held_out_volumes(hippocampus_dir: Path) -> None:
     real, made = batch["mask"] > 0, decoded["mask"] > 0
     dice = 2 * (real & made).sum() / (real.sum() + made.sum())
     assert dice > 0.75
-    assert (decoded["image"] - batch["image"]).abs().mean() < 0.12
+    error = (decoded["image"] - batch["image"].as_tensor()).abs()
+    load = Compose([LoadImage(ensure_channel_first=True), FieldOfView(), ResizeWithPadOrCrop((48, 64, 48))])
+    measured = torch.stack([load(item["image"]).as_tensor() for item in items]) > 0  # the rest repeats border voxels
+    assert error[measured].mean() < 0.12
