@@ -192,6 +192,24 @@ def test_batches_that_do_not_fit(change: dict[str, Any], error: type[Exception],
         engine.run([batch])
 
 
+@pytest.mark.parametrize(
+    ("labels", "class_map", "text"),
+    [
+        (torch.tensor([0, 1]), None, r"0 does not name.*benign.*malignant.*class_map"),
+        (["benign", "cyst"], None, r"'cyst' does not name.*benign.*malignant"),
+        (torch.tensor([0, 5]), {0: "benign"}, r"5 does not name.*class_map.*0"),
+        (None, "identity", r"class_key 'y' is not in the item.*image"),
+    ],
+)
+def test_classes_that_do_not_fit(labels: Any, class_map: Any, text: str, classified: LatentGenerator) -> None:
+    prepare = GenerativePrepareBatch("image", classified, prob=0.0, class_key="y", class_map=class_map)
+    engine = Engine(lambda engine, data: prepare(data))
+    prepare.attach(engine)
+    batch = {"image": torch.zeros(2, 1, 16, 16), **({} if labels is None else {"y": labels})}
+    with pytest.raises((KeyError, ValueError), match=f"(?s){text}"):
+        engine.run([batch])
+
+
 def test_items_that_came_as_synthetic_stay_so() -> None:
     prepare = GenerativePrepareBatch("image", toy_generator(SHAPE, mask=False), prob=0.0)
     engine = Engine(lambda engine, data: prepare(data))

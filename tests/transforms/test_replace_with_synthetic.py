@@ -122,3 +122,16 @@ def test_bad_arguments_and_items(plain: LatentGenerator, classified: LatentGener
         transform({"image": square * 2, "id": 1, "unseen": 0})
     with pytest.raises(ValueError, match="class label"):
         ReplaceWithSynthetic(classified)(square, "a")
+    with pytest.raises(ValueError, match="no_such_bundle.*shipped are"):
+        ReplaceWithSyntheticd("image", "no_such_bundle", "id")
+    for change, text in (
+        ({}, r"class_key 'y' is not in the item.*'image'"),
+        ({"y": "cyst"}, r"'cyst' does not name.*benign.*malignant"),
+        ({"y": 1}, r"1 does not name.*malignant.*class_map"),
+        ({"y": "benign", "image": torch.full((1, 16, 16), torch.nan)}, "'image' contains NaN"),
+        ({"y": "benign", "image": torch.zeros(1, 4, 16, 16)}, r"\(1, 4, 16, 16\).*\(1, 16, 16\)"),
+    ):
+        with pytest.raises((KeyError, ValueError), match=f"(?s){text}"):
+            ReplaceWithSyntheticd("image", classified, "id", fraction=0.0, class_key="y")(
+                {"image": square, "id": 1, **change}
+            )
