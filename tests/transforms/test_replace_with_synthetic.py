@@ -122,7 +122,7 @@ def test_bad_arguments_and_items(plain: LatentGenerator, classified: LatentGener
         transform({"image": square * 2, "id": 1, "unseen": 0})
     with pytest.raises(ValueError, match="class label"):
         ReplaceWithSynthetic(classified)(square, "a")
-    with pytest.raises(ValueError, match="no_such_bundle.*shipped are"):
+    with pytest.raises(ValueError, match=r"no_such_bundle.*shipped are"):
         ReplaceWithSyntheticd("image", "no_such_bundle", "id")
     for change, text in (
         ({}, r"class_key 'y' is not in the item.*'image'"),
