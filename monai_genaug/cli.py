@@ -47,9 +47,9 @@ def _info(name: Annotated[str, typer.Argument(help="name of a shipped generator,
 @app.command("demo")
 def _demo(out: Annotated[Path, typer.Option(help="folder for the report and its pictures")] = Path("demo_out")) -> None:
     """Go the whole way: from the shipped bundle to a trained network that is tried on a real brain."""
-    from monai_genaug.experiments.demo import main
+    from monai_genaug.experiments.demo import run_demo
 
-    main(out)
+    run_demo(out)
 
 
 def _spec(name: str) -> GeneratorSpec:

@@ -26,14 +26,14 @@ from monai_genaug.generators.pool_building import build_pool
 from monai_genaug.plotting import sample_grid
 from monai_genaug.transforms import RandGenerativeSampled
 
-__all__ = ["main"]
+__all__ = ["run_demo"]
 
 N_SYNTHETIC = 300
 N_REAL = 10
 STEPS = 200
 
 
-def main(
+def run_demo(
     out: Path, steps: int = STEPS, n_synthetic: int = N_SYNTHETIC, arms: Sequence[tuple[str, bool]] = ARMS
 ) -> Path:
     """Runs the demo and writes ``report.md`` with its pictures.

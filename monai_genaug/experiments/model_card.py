@@ -48,7 +48,7 @@ from monai_genaug.latent import GaussianMixtureLatent
 from monai_genaug.plotting import sample_grid
 from monai_genaug.weights import load_strict, read_weights, save_weights
 
-__all__ = ["main"]
+__all__ = ["measure_model_card"]
 
 JUDGE_STEPS = 600
 ARM_STEPS = 200
@@ -58,7 +58,7 @@ MIXTURE_COMPONENTS = 5
 BATCH = 8
 
 
-def main(
+def measure_model_card(
     dataset_dir: Annotated[Path, typer.Option(help="folder Task04_Hippocampus")],
     work_dir: Annotated[Path, typer.Option(help="intermediate results; a stopped run goes on from them")],
     bundle: Annotated[str, typer.Option(help="name or folder of the bundle")] = BUNDLE,
@@ -186,4 +186,4 @@ def _move(bar: Any, step: int) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    typer.run(measure_model_card)

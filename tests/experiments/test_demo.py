@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from matplotlib.image import imread
 
-from monai_genaug.experiments.demo import main
+from monai_genaug.experiments.demo import run_demo
 
 pytest.importorskip("nilearn")
 
 
 def test_demo_writes_its_report_and_an_untrained_network_does_not_pass(tmp_path: Path) -> None:
-    report = main(tmp_path / "out", steps=1, n_synthetic=3, arms=[("real", False)])
+    report = run_demo(tmp_path / "out", steps=1, n_synthetic=3, arms=[("real", False)])
     text = report.read_text()
     assert report == tmp_path / "out" / "report.md"
     for picture in ("samples.png", "chain.png", "template.png"):
