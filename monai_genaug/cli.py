@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 if TYPE_CHECKING:
     from monai_genaug.generators.spec import GeneratorSpec
@@ -29,7 +29,7 @@ def _list() -> None:
     """List the generators that come with the package."""
     from monai_genaug.generators.loading import list_generators
 
-    table = Table("name", "makes", "shape", "classes", "licence of the weights")
+    table = Table(Column("name", no_wrap=True), "makes", "shape", "classes", "licence of the weights")
     for name, spec in list_generators().items():
         made = " + ".join(spec.outputs)
         shape = "x".join(str(size) for size in spec.spatial_shape)
