@@ -14,12 +14,12 @@ import torch
 from monai.data import DataLoader, Dataset
 from monai.transforms import Compose
 from torch import nn
-from tqdm import tqdm
 
 from monai_genaug.experiments.demo_report import ArmResult, Report, write_overlay
 from monai_genaug.experiments.downstream import ARMS, ArmData, run_arm, score_arm
 from monai_genaug.experiments.hippocampus_data import BUNDLE, find_dataset, load_part
 from monai_genaug.experiments.segmentation import geometric_augmentation
+from monai_genaug.experiments.step_bar import step_bar
 from monai_genaug.experiments.template_brain import load_template, segment_template
 from monai_genaug.generators import SampleGenerator, SamplePool, load_generator
 from monai_genaug.generators.pool_building import build_pool
@@ -102,13 +102,9 @@ def _compare(
 
 def _train(source: str, geometric: bool, data: ArmData, steps: int) -> nn.Module:
     label = f"train on {source}" + (" + geometric" if geometric else "")
-    with tqdm(total=steps, desc=label, unit="step") as bar:
-        return run_arm(source, geometric, data, steps, seed=0, on_step=lambda step: _move(bar, step))
+    with step_bar(label, steps) as move:
+        return run_arm(source, geometric, data, steps, seed=0, on_step=move)
 
 
 def _machine() -> str:
     return f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
-
-
-def _move(bar: Any, step: int) -> None:
-    bar.update(step - bar.n)

@@ -21,7 +21,6 @@ from monai.bundle import ConfigWorkflow
 from monai.data import Dataset
 from monai.transforms import Compose
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from monai_genaug.experiments.card_text import insert_measured, measured_section
 from monai_genaug.experiments.downstream import ARMS, ArmData, run_arm, score_arm
@@ -35,6 +34,7 @@ from monai_genaug.experiments.segmentation import (
     segmentation_network,
     train_segmenter,
 )
+from monai_genaug.experiments.step_bar import step_bar
 from monai_genaug.generators import (
     LatentGenerator,
     VAEGenerator,
@@ -122,8 +122,8 @@ def _judge(train: list[dict[str, Any]], path: Path) -> nn.Module:
         load_strict(network, read_weights(path), str(path))
         return network
     chain = Compose([*geometric_augmentation(), *intensity_augmentation(train[0]["image"].shape[1:])])
-    with tqdm(total=JUDGE_STEPS, desc="train the judge", unit="step") as bar:
-        network = train_segmenter(Dataset(train, chain), JUDGE_STEPS, seed=0, on_step=lambda step: _move(bar, step))
+    with step_bar("train the judge", JUDGE_STEPS) as move:
+        network = train_segmenter(Dataset(train, chain), JUDGE_STEPS, seed=0, on_step=move)
     save_weights(network.state_dict(), path)
     return network
 
@@ -166,8 +166,8 @@ def _downstream(data: ArmData, test: list[dict[str, Any]], seeds: int, work_dir:
 
 def _run(source: str, geometric: bool, data: ArmData, test: list[dict[str, Any]], seed: int) -> list[float]:
     label = f"{source}{' + geometric' if geometric else ''}, seed {seed}"
-    with tqdm(total=ARM_STEPS, desc=label, unit="step") as bar:
-        network = run_arm(source, geometric, data, ARM_STEPS, seed, on_step=lambda step: _move(bar, step))
+    with step_bar(label, ARM_STEPS) as move:
+        network = run_arm(source, geometric, data, ARM_STEPS, seed, on_step=move)
     scores: list[float] = score_arm(network, test).nanmean(dim=0).tolist()
     return scores
 
@@ -179,10 +179,6 @@ def _sampler_report(generator: VAEGenerator) -> dict[str, float]:
         "median_nearest_distance": float(report.nearest_distance.median()),
         "fraction_at_start": float(report.fraction_at_start),
     }
-
-
-def _move(bar: Any, step: int) -> None:
-    bar.update(step - bar.n)
 
 
 if __name__ == "__main__":

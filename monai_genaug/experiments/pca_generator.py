@@ -29,23 +29,14 @@ class PCAGenerator(LatentGenerator):
     """
 
     def __init__(self, training: Mapping[str, Tensor], spec: GeneratorSpec, latent_dim: int) -> None:
-        self._spec = spec.replace(name=f"pca_{latent_dim}", sha256="", truncation=True, encodes=tuple(spec.outputs))
+        named = spec.replace(name=f"pca_{latent_dim}", sha256="", truncation=True, encodes=tuple(spec.outputs))
+        super().__init__(named)
         self._latent = NormalLatent(latent_dim)
         table = self._table(training)
         fitted = PCA(latent_dim, svd_solver="full", whiten=True).fit(table.numpy())
         self._mean = torch.from_numpy(fitted.mean_).float()
         self._axes = torch.from_numpy(fitted.components_ * fitted.explained_variance_[:, None] ** 0.5).float()
         self._latent.fit(self._project(table))
-
-    @property
-    def spec(self) -> GeneratorSpec:
-        """What the baseline makes: what the given generator makes."""
-        return self._spec
-
-    @property
-    def device(self) -> torch.device:
-        """The CPU."""
-        return torch.device("cpu")
 
     @property
     def latent_spread(self) -> Tensor:

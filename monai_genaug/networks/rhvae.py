@@ -144,10 +144,10 @@ class RHVAE(VAE):
         """K tempered generalised leapfrog steps ([A], eq. 10-11, algorithm 1); the last likelihood comes along."""
         half = 0.5 * self.leapfrog_step
         force, image, mask = self._force(x, observed, z)
+        free = force + log_volume_and_force(z, *metric)[1]  # -dH/dz but for the kinetic term
         for k in range(1, self.n_leapfrog + 1):
-            volume_force = log_volume_and_force(z, *metric)[1]
-            # rho' = rho - eps/2 dH/dz(z, rho'), implicit in rho'; dH/dz = -force + kinetic_force - volume_force.
-            start, free = momentum, force + volume_force
+            # rho' = rho - eps/2 dH/dz(z, rho'), implicit in rho'; dH/dz = kinetic_force - free.
+            start = momentum
             for _ in range(_FIXED_POINT_ITERATIONS):
                 momentum = start + half * (free - kinetic_force(z, momentum, *metric))
             # z' = z + eps/2 (G^-1(z) + G^-1(z')) rho', implicit in z'.
@@ -158,8 +158,8 @@ class RHVAE(VAE):
             z = moved
             force, image, mask = self._force(x, observed, z)
             # rho'' = rho' - eps/2 dH/dz(z', rho'), explicit.
-            volume_force = log_volume_and_force(z, *metric)[1]
-            momentum = momentum + half * (force + volume_force - kinetic_force(z, momentum, *metric))
+            free = force + log_volume_and_force(z, *metric)[1]
+            momentum = momentum + half * (free - kinetic_force(z, momentum, *metric))
             momentum = momentum * (self._sqrt_beta(k - 1) / self._sqrt_beta(k))
         return z, momentum, image, mask
 
