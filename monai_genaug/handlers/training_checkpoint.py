@@ -16,7 +16,13 @@ from torch import nn
 from torch.optim import Optimizer
 
 from monai_genaug.generators import current_rank
-from monai_genaug.weights import load_strict, read_training_state, save_training_state, save_weights
+from monai_genaug.weights import (
+    WeightsMismatchError,
+    load_strict,
+    read_training_state,
+    save_training_state,
+    save_weights,
+)
 
 __all__ = ["TrainingCheckpoint"]
 
@@ -27,17 +33,19 @@ class TrainingCheckpoint:
     """Writes ``last.pt`` after each epoch and ``best.pt`` (weights alone) after the best one; resumes from ``last.pt``.
 
     Files are replaced atomically: whatever kills the process, the previous one stays readable. ``last.pt`` says which
-    epoch was best, hence ``best.pt`` is written first. Must be attached after the handler that validates.
+    epoch was best, hence ``best.pt`` is written first; of a trainer that averages weights it holds its attribute
+    ``averaged``. Must be attached after the handler that validates.
 
     MONAI's ``CheckpointSaver`` and ``CheckpointLoader`` keep neither best metric nor early stopping, and read with
     pickle what they restore.
 
     Args:
         folder: where the files are; created if needed.
-        network: the network.
+        network: the network; of a GAN the generator.
         optimizer: its optimizer.
         evaluator: its key metric decides what is best; None to write no ``best.pt``.
-        others: further things with ``state_dict`` and ``load_state_dict``: the scheduler, early stopping.
+        others: further things with ``state_dict`` and ``load_state_dict``: schedulers, early stopping. What the
+            trainer names in an attribute ``parts`` (a GAN's discriminator, say) is added by itself.
         resume: whether to go on from ``last.pt`` if there is one.
 
     Raises:
@@ -80,12 +88,13 @@ class TrainingCheckpoint:
         self.folder.mkdir(parents=True, exist_ok=True)
         progress = {"epoch": engine.state.epoch, "iteration": engine.state.iteration}
         state: dict[str, Any] = {"trainer": progress, "network": self.network.state_dict()}
-        state["parts"] = {name: part.state_dict() for name, part in self.parts.items()}
+        state["parts"] = {name: part.state_dict() for name, part in self._parts_of(engine).items()}
         if self.evaluator is not None:
             found = self.evaluator.state
             state["best"] = {"metric": float(found.best_metric), "epoch": int(found.best_metric_epoch)}
             if found.best_metric_epoch == engine.state.epoch:
-                save_weights(self.network.state_dict(), self.best_path)
+                judged = getattr(engine, "averaged", self.network)
+                save_weights(judged.state_dict(), self.best_path)
         save_training_state(state, self.last_path)
 
     def load(self, engine: Engine) -> None:
@@ -94,12 +103,21 @@ class TrainingCheckpoint:
             return
         if not self.resume:
             raise FileExistsError(f"{self.last_path} exists: resume it, or train into another folder.")
-        state = read_training_state(self.last_path)
+        state, parts = read_training_state(self.last_path), self._parts_of(engine)
+        if not parts.keys() <= state["parts"].keys():
+            missing = sorted(parts.keys() - state["parts"].keys())
+            raise WeightsMismatchError(f"{self.last_path} holds no {missing}, but only {sorted(state['parts'])}.")
         load_strict(self.network, state["network"], str(self.last_path))
         engine.state.epoch, engine.state.iteration = state["trainer"]["epoch"], state["trainer"]["iteration"]
         if self.evaluator is not None:
             best = state["best"]
             self.evaluator.state.best_metric, self.evaluator.state.best_metric_epoch = best["metric"], best["epoch"]
-        for name, part in self.parts.items():
-            part.load_state_dict(state["parts"][name])
+        for name, part in parts.items():
+            if isinstance(part, nn.Module):
+                load_strict(part, state["parts"][name], f"{self.last_path}, {name}")
+            else:
+                part.load_state_dict(state["parts"][name])
         _logger.info("resumed %s after epoch %d", self.last_path, engine.state.epoch)
+
+    def _parts_of(self, engine: Engine) -> dict[str, Any]:
+        return {**getattr(engine, "parts", {}), **self.parts}
