@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -123,22 +124,17 @@ class DCGANGenerator(LatentDecoder):
         bad += [tuple(batch.shape) for batch in codes if batch.ndim == 2 and batch.shape[1] != self.code_dim]
         if not len(codes) or bad:
             raise ValueError(f"codes are {bad or 'empty'}, needed: batches (n, {self.code_dim}) of n >= 2.")
-        modes = {module: module.training for module in self.modules()}
+        twin = copy.deepcopy(self).eval()  # no dropout: there is none when samples are made
+        measured = [module for module in twin.modules() if isinstance(module, _BatchNorm)]
+        for norm in measured:
+            norm.reset_running_stats()
+            norm.momentum = None  # a plain average
+            norm.train()
+        for batch in codes:
+            twin(batch)
         norms = [module for module in self.modules() if isinstance(module, _BatchNorm)]
-        momenta = [norm.momentum for norm in norms]
-        try:
-            self.eval()  # no dropout: there is none when samples are made
-            for norm in norms:
-                norm.reset_running_stats()
-                norm.momentum = None  # a cumulative average
-                norm.train()
-            for batch in codes:
-                self(batch)
-        finally:
-            for norm, momentum in zip(norms, momenta, strict=True):
-                norm.momentum = momentum
-            for module, training in modes.items():
-                module.training = training
+        for norm, source in zip(norms, measured, strict=True):
+            norm.load_state_dict(source.state_dict())
 
 
 class _Block(nn.Module):
