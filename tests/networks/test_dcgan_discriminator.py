@@ -118,6 +118,13 @@ def test_has_batch_norm_tells_whether_neighbours_matter(norm: str | None, expect
     assert not DCGANDiscriminator(2, (16, 16), 1, (4,), norm=norm).has_batch_norm
 
 
+@pytest.mark.parametrize(("norm", "of_norms"), [(None, 0), ("batch", 2 * (8 + 16)), ("instance", 2 * (8 + 16))])
+def test_norms_are_affine(norm: str | None, of_norms: int) -> None:
+    network = DCGANDiscriminator(2, (16, 16), 1, (4, 8, 16), norm=norm)
+    of_layers = (1 * 4 * 16 + 4) + (4 * 8 * 16 + 8) + (8 * 16 * 16 + 16) + (16 * 2 * 2 + 1)
+    assert sum(p.numel() for p in network.parameters()) == of_layers + of_norms
+
+
 @pytest.mark.parametrize("shape", [(16, 16), (8, 8, 8)])
 def test_spectral_norm_is_one(shape: tuple[int, ...]) -> None:
     network = seeded(len(shape), shape, 1, (4, 8, 8), spectral_norm=True, **FULL)

@@ -148,6 +148,11 @@ def test_weights_start_normal_with_a_deviation_of_2_percent() -> None:
     assert (network.blocks[1].norm.gain == 1).all()
 
 
+def test_dropout_is_after_every_block_but_the_first() -> None:
+    network = DCGANGenerator(2, (32, 32), latent_dim=4, channels=(4, 4, 4), dropout=0.3)
+    assert [module.p for module in network.modules() if isinstance(module, torch.nn.Dropout)] == [0.0, 0.3, 0.3]
+
+
 def test_calibrate_takes_the_average_over_batches() -> None:
     network = seeded(2, (4, 6), latent_dim=4, channels=(3,), n_classes=2).train()
     network(draws(network, [0, 1]))  # statistics that must go
