@@ -19,6 +19,8 @@ from monai_genaug.networks.latent_decoder import LatentDecoder
 
 __all__ = ["ClassBatchKeys", "average_over_ranks", "copy_from_first_rank", "moving_average", "only_inputs", "seeded"]
 
+_TOLERANCE = 1e-3  # of interpolation and rounding
+
 
 @dataclass(frozen=True)
 class ClassBatchKeys:
@@ -26,11 +28,11 @@ class ClassBatchKeys:
 
     Attributes:
         image: key of images ``(n, image_channels, *spatial_shape)`` in [0, 1].
-        class_: key of class ids, ``(n,)`` or ``(n, 1)``; None for an unconditional generator.
+        class_id: key of class ids, ``(n,)`` or ``(n, 1)``; None for an unconditional generator.
     """
 
     image: str
-    class_: str | None = None
+    class_id: str | None = None
 
     def read(
         self, batch: Mapping[str, Any], generator: LatentDecoder, device: torch.device, non_blocking: bool = False
@@ -41,17 +43,21 @@ class ClassBatchKeys:
             KeyError: a key that the batch doesn't have; the ones it has are listed.
             ValueError: images or classes that don't fit the generator.
         """
-        images = self._get(batch, self.image).to(device, torch.float32, non_blocking=non_blocking)
+        images = self._get(batch, self.image).float()
         needed = (generator.image_channels, *generator.spatial_shape)
         if images.shape[1:] != needed:
             raise ValueError(f"image is {tuple(images.shape)}, needed: {('n', *needed)}.")
-        if self.class_ is None:
-            return images, None
-        found = self._get(batch, self.class_)
+        low, high = float(images.min()), float(images.max())
+        if low < -_TOLERANCE or high > 1.0 + _TOLERANCE:  # not for NaN, which is the loss's matter
+            raise ValueError(f"{self.image!r} holds values from {low:.4g} to {high:.4g}, allowed: 0 to 1.")
+        if self.class_id is None:
+            return images.to(device, non_blocking=non_blocking), None
+        found = self._get(batch, self.class_id)
         classes = found.long()
         if found.shape not in ((len(images),), (len(images), 1)) or not torch.equal(classes.to(found), found):
-            raise ValueError(f"{self.class_!r} is {found}, needed: one integer class id per image.")
-        return images, classes.reshape(-1).to(device, non_blocking=non_blocking)
+            raise ValueError(f"{self.class_id!r} is {found}, needed: one integer class id per image.")
+        classes = classes.reshape(-1)
+        return images.to(device, non_blocking=non_blocking), classes.to(device, non_blocking=non_blocking)
 
     @staticmethod
     def _get(batch: Mapping[str, Any], key: str) -> Tensor:

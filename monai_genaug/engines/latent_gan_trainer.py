@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from monai_genaug.engines.elbo_step import autocast_for
+from monai_genaug.engines.gan_checks import check_batch_size, check_gan_networks, check_optimizer
 from monai_genaug.engines.gan_step import (
     ClassBatchKeys,
     average_over_ranks,
@@ -114,7 +115,9 @@ class LatentGANTrainer(Trainer):
                 raise ValueError(f"{name} is {weight}, allowed: finite numbers from 0.")
         check_adversarial_kind(adversarial)
         autocast_for(torch.device(device), amp)
-        _check_networks(generator, discriminator, class_key, gradient_penalty)
+        check_gan_networks(generator, discriminator, class_key, gradient_penalty)
+        check_optimizer("g_optimizer", g_optimizer, generator)
+        check_optimizer("d_optimizer", d_optimizer, discriminator)
         for network in (generator, discriminator):
             copy_from_first_rank([*network.parameters(), *network.buffers()])
         self.generator, self.discriminator, self.seed = generator, discriminator, seed
@@ -150,7 +153,7 @@ class LatentGANTrainer(Trainer):
     def _iteration(self, engine: Engine, batchdata: Mapping[str, Any]) -> dict[str, float]:
         device, iteration = engine.state.device, engine.state.iteration
         real, classes = self.keys.read(batchdata, self.generator, device, self.non_blocking)
-        _check_batch_size(len(real), self.generator, self.discriminator)
+        check_batch_size(len(real), self.generator, self.discriminator)
         self.generator.train()
         self.discriminator.train()
         with seeded(derive_seed("gan", self.seed, iteration, current_rank()), device):
@@ -215,27 +218,3 @@ class LatentGANTrainer(Trainer):
                 f"{mean}, its gradient's norm {norm}. The {who} still has the weights of the iteration before."
             )
         optimizer.step()
-
-
-def _check_networks(generator: LatentDecoder, discriminator: nn.Module, class_key: str | None, penalty: float) -> None:
-    if generator.mask_classes:
-        raise ValueError(f"the generator has mask_classes={generator.mask_classes}, allowed: 0 (images alone).")
-    if (class_key is None) != (generator.n_classes == 0):
-        raise ValueError(f"class_key is {class_key!r}, but the generator has n_classes={generator.n_classes}.")
-    if discriminator.n_classes != generator.n_classes:
-        raise ValueError(
-            f"the discriminator has n_classes={discriminator.n_classes}, the generator {generator.n_classes}."
-        )
-    if penalty and discriminator.has_batch_norm:
-        raise ValueError(
-            f"gradient_penalty is {penalty}, but the discriminator has batch norm, allowed: 0, since the penalty is "
-            "one per sample; or a discriminator without batch norm."
-        )
-
-
-def _check_batch_size(count: int, generator: nn.Module, discriminator: nn.Module) -> None:
-    if count > 1:
-        return
-    modules = [*generator.modules(), *discriminator.modules()]
-    if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in modules):
-        raise ValueError("a batch of 1 image has no statistics for batch norm: drop_last, or another batch size.")

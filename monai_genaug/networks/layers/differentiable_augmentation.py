@@ -43,13 +43,15 @@ class DifferentiableAugmentation(nn.Module):
                 raise ValueError(f"{name} is {value}, allowed: 0 to 1.")
         if not 0.0 <= brightness < float("inf"):
             raise ValueError(f"brightness is {brightness}, allowed: finite numbers from 0.")
-        if not -3 <= flip_axis <= 2:
-            raise ValueError(f"flip_axis is {flip_axis}, allowed: -3 to 2.")
         self.flip, self.flip_axis = flip, flip_axis
         self.translation, self.brightness, self.contrast, self.cutout = translation, brightness, contrast, cutout
 
     def forward(self, images: Tensor) -> Tensor:
-        """``(n, C, *spatial)`` -> the same shape; intensities may leave their range."""
+        """``(n, C, *spatial)`` -> the same shape; intensities may leave their range.
+
+        Raises:
+            ValueError: the images have no axis ``flip_axis``.
+        """
         if self.flip:
             images = self._flipped(images)
         if self.brightness:
@@ -71,9 +73,10 @@ class DifferentiableAugmentation(nn.Module):
         )
 
     def _flipped(self, images: Tensor) -> Tensor:
-        axis = self.flip_axis if self.flip_axis < 0 else self.flip_axis + 2
-        if not 2 <= axis % images.ndim < images.ndim or not -images.ndim + 2 <= axis < images.ndim:
-            raise ValueError(f"flip_axis is {self.flip_axis}, the images have {images.ndim - 2} spatial axes.")
+        spatial = images.ndim - 2
+        if not -spatial <= self.flip_axis < spatial:
+            raise ValueError(f"flip_axis is {self.flip_axis}, allowed here: {-spatial} to {spatial - 1}.")
+        axis = self.flip_axis % spatial + 2
         return torch.where(_per_sample(torch.rand(len(images)) < 0.5, images), images.flip(axis), images)
 
     def _translated(self, images: Tensor) -> Tensor:
