@@ -73,7 +73,7 @@ def save_weights(
         path: the file to write; its folder must exist.
         half: store floating tensors of two or more dimensions (kernels and matrices, nearly all bytes) as float16.
             Vectors, such as biases and the statistics of normalisation layers, stay as they are.
-        keep: beginnings of names that stay as they are also when ``half`` is set.
+        keep: beginnings of names, also inside a module, that stay as they are also when ``half`` is set.
 
     Returns:
         The sha256 of the file, as hexadecimal digits.
@@ -202,9 +202,14 @@ def _unpickled(data: bytes, path: str | os.PathLike[str]) -> Any:
 
 
 def _stored(name: str, tensor: Tensor, half: bool, keep: tuple[str, ...]) -> Tensor:
-    halved = half and tensor.is_floating_point() and tensor.ndim >= 2 and not name.startswith(keep)
+    halved = half and tensor.is_floating_point() and tensor.ndim >= 2 and not _is_kept(name, keep)
     # the copy drops what else lies in the storage of a view
     return tensor.detach().to("cpu", torch.float16 if halved else tensor.dtype, copy=True).contiguous()
+
+
+def _is_kept(name: str, keep: tuple[str, ...]) -> bool:
+    """Whether the name, or the part of it that follows some module's, begins so."""
+    return name.startswith(keep) or any(f".{beginning}" in name for beginning in keep)
 
 
 def _check_state(state: object, what: str) -> None:

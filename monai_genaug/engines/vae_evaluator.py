@@ -14,9 +14,10 @@ from monai.engines import Evaluator
 from monai.engines.utils import IterationEvents, default_metric_cmp_fn
 from torch import Tensor
 
-from monai_genaug.engines.elbo_step import BatchKeys, autocast_for, noise_generator
+from monai_genaug.data.batch_keys import BatchKeys
+from monai_genaug.engines.elbo_step import autocast_for, noise_generator
 from monai_genaug.generators import current_rank, derive_seed
-from monai_genaug.networks import VAE
+from monai_genaug.networks import LatentAutoencoder
 
 __all__ = ["VAEEvaluator"]
 
@@ -34,7 +35,7 @@ class VAEEvaluator(Evaluator):
         val_data_loader: yields dictionaries of batches, always in the same order.
         network: the VAE.
         seed: of the noise.
-        image_key, mask_key, observed_key, amp: as in :class:`VAETrainer`.
+        image_key, mask_key, observed_key, class_key, amp: as in :class:`VAETrainer`.
         non_blocking, epoch_length, additional_metrics, metric_cmp_fn, val_handlers: as in MONAI's
             ``SupervisedEvaluator``.
 
@@ -48,11 +49,12 @@ class VAEEvaluator(Evaluator):
         self,
         device: torch.device | str,
         val_data_loader: Iterable[Any],
-        network: VAE,
+        network: LatentAutoencoder,
         seed: int = 0,
         image_key: str = "image",
         mask_key: str | None = "label",
         observed_key: str | None = None,
+        class_key: str | None = None,
         amp: str | None = None,
         non_blocking: bool = False,
         epoch_length: int | None = None,
@@ -61,7 +63,7 @@ class VAEEvaluator(Evaluator):
         val_handlers: Sequence[Any] | None = None,
     ) -> None:
         self.network, self.seed, self.precision = network, seed, amp
-        self.keys = BatchKeys(image_key, mask_key, observed_key)
+        self.keys = BatchKeys(image_key, mask_key, observed_key, class_key)
         autocast_for(torch.device(device), amp)
         parts = {f"val_{name}": _ItemMean(name) for name in _PARTS}
         super().__init__(

@@ -16,9 +16,10 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils import clip_grad_norm_
 
-from monai_genaug.engines.elbo_step import BatchKeys, ElboModule, autocast_for, noise_generator
+from monai_genaug.data.batch_keys import BatchKeys
+from monai_genaug.engines.elbo_step import ElboModule, autocast_for, noise_generator
 from monai_genaug.generators import current_rank, derive_seed
-from monai_genaug.networks import VAE
+from monai_genaug.networks import LatentAutoencoder, PerClassVAE
 
 __all__ = ["NonFiniteLossError", "VAETrainer"]
 
@@ -28,7 +29,7 @@ class NonFiniteLossError(RuntimeError):
 
 
 class VAETrainer(Trainer):
-    """Ignite engine that maximises the lower bound of a :class:`~monai_genaug.networks.VAE` or a subclass.
+    """Ignite engine that maximises the lower bound of a :class:`~monai_genaug.networks.LatentAutoencoder` or a subclass.
 
     The noise of iteration i is a function of (seed, i, rank) alone, so that a run that was resumed at i goes on as the
     uninterrupted one would have. With a process group of several ranks, gradients are averaged over them.
@@ -42,7 +43,8 @@ class VAETrainer(Trainer):
         seed: of the noise.
         image_key: key of the images, values in [0, 1].
         mask_key: key of the label maps; None for a network without masks.
-        observed_key: key of field-of-view masks, see :meth:`VAE.elbo`; None if everything was measured.
+        observed_key: key of field-of-view masks, see :meth:`LatentAutoencoder.elbo`; None if everything was measured.
+        class_key: key of the classes; None for an unconditional network.
         amp: ``"bfloat16"`` or None for float32.
         max_grad_norm: longer gradients are shortened to this norm; None for no limit.
         non_blocking, epoch_length, key_train_metric, additional_metrics, metric_cmp_fn, train_handlers: as in MONAI's
@@ -62,12 +64,13 @@ class VAETrainer(Trainer):
         device: torch.device | str,
         max_epochs: int,
         train_data_loader: Iterable[Any],
-        network: VAE,
+        network: LatentAutoencoder,
         optimizer: torch.optim.Optimizer,
         seed: int = 0,
         image_key: str = "image",
         mask_key: str | None = "label",
         observed_key: str | None = None,
+        class_key: str | None = None,
         amp: str | None = None,
         max_grad_norm: float | None = None,
         non_blocking: bool = False,
@@ -82,10 +85,10 @@ class VAETrainer(Trainer):
         if max_grad_norm is not None and not max_grad_norm > 0.0:
             raise ValueError(f"max_grad_norm is {max_grad_norm}, allowed: positive numbers and None.")
         self.network, self.optimizer, self.seed = network, optimizer, seed
-        self.keys, self.precision = BatchKeys(image_key, mask_key, observed_key), amp
+        self.keys, self.precision = BatchKeys(image_key, mask_key, observed_key, class_key), amp
         self.max_grad_norm = math.inf if max_grad_norm is None else max_grad_norm
         autocast_for(torch.device(device), amp)
-        self.module = _distributed(ElboModule(network))
+        self.module = _distributed(network)
         super().__init__(
             device=device,
             max_epochs=max_epochs,
@@ -133,9 +136,11 @@ class VAETrainer(Trainer):
         )
 
 
-def _distributed(module: ElboModule) -> nn.Module:
+def _distributed(network: LatentAutoencoder) -> nn.Module:
+    module = ElboModule(network)
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
         return module
     if torch.distributed.get_world_size() == 1:
         return module
-    return DistributedDataParallel(module)
+    # a batch need not have every class, whose member then takes no part
+    return DistributedDataParallel(module, find_unused_parameters=isinstance(network, PerClassVAE))

@@ -9,6 +9,7 @@ from monai_genaug.generators.class_labels import plain_label, resolve_class_labe
 from monai_genaug.generators.hashing import content_hash, subject_hash
 from monai_genaug.generators.latent import VAEGenerator
 from monai_genaug.generators.loading import bundle_folder, list_generators, load_generator
+from monai_genaug.generators.network import NetworkGenerator
 from monai_genaug.generators.pool import SamplePool
 from monai_genaug.generators.pool_building import build_pool
 from monai_genaug.generators.preprocessing import preprocessing_for
@@ -18,6 +19,7 @@ from monai_genaug.generators.spec import GeneratorSpec, OutputSpec, Provenance
 __all__ = [
     "SampleGenerator",
     "LatentGenerator",
+    "NetworkGenerator",
     "VAEGenerator",
     "SamplePool",
     "build_pool",

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from monai_genaug.generators.bundle_reference import CONFIG_FILE, CONFIG_FORMAT
-from monai_genaug.generators.latent import VAEGenerator
+from monai_genaug.generators.loading import load_generator
 from monai_genaug.generators.spec import GeneratorSpec
-from monai_genaug.networks import VAE
+from monai_genaug.networks import LatentDecoder
 from monai_genaug.weights import save_weights
 
 __all__ = ["check_export_target", "export_bundle"]
@@ -24,7 +24,7 @@ _COPIED = ("configs", "docs", "LICENSE")
 
 
 def export_bundle(
-    network: VAE,
+    network: LatentDecoder,
     network_args: Mapping[str, Any],
     spec: GeneratorSpec,
     source: str | os.PathLike[str],
@@ -63,7 +63,7 @@ def export_bundle(
             shutil.copy2(source / name, incomplete / name)
     sha256 = save_weights(network.state_dict(), incomplete / _WEIGHTS, half=True)
     _write_configs(incomplete / "configs", network, network_args, spec.replace(sha256=sha256))
-    VAEGenerator.from_bundle(incomplete).sample([0])
+    load_generator(incomplete).sample([0], class_label=None if spec.classes is None else 0)
     incomplete.rename(target)
     return target
 
@@ -83,7 +83,7 @@ def check_export_target(source: str | os.PathLike[str], folder: str | os.PathLik
     return target
 
 
-def _write_configs(configs: Path, network: VAE, network_args: Mapping[str, Any], spec: GeneratorSpec) -> None:
+def _write_configs(configs: Path, network: LatentDecoder, network_args: Mapping[str, Any], spec: GeneratorSpec) -> None:
     arguments = json.loads(json.dumps(dict(network_args)))
     target = f"monai_genaug.networks.{type(network).__name__}"
     generator = {
@@ -103,7 +103,7 @@ def _write_configs(configs: Path, network: VAE, network_args: Mapping[str, Any],
     if metadata.is_file():
         content = json.loads(metadata.read_text())
         data = content["network_data_format"]
-        data["inputs"]["image"]["num_channels"] = network.latent_dim
+        data["inputs"]["image"]["num_channels"] = network.code_dim
         data["outputs"]["pred"]["num_channels"] = network.image_channels + network.mask_classes
         data["outputs"]["pred"]["spatial_shape"] = list(network.spatial_shape)
         _write_json(metadata, content)

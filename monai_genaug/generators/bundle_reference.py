@@ -24,7 +24,7 @@ from typing import Any
 import torch
 
 from monai_genaug.generators.spec import GeneratorSpec
-from monai_genaug.networks import VAE
+from monai_genaug.networks import LatentDecoder
 from monai_genaug.weights import load_strict, read_weights
 
 __all__ = ["ALLOWED_TARGETS", "CONFIG_FILE", "CONFIG_FORMAT", "BundleReference"]
@@ -34,10 +34,15 @@ CONFIG_FORMAT = "monai_genaug.generator/1"
 ALLOWED_TARGETS = (
     "monai_genaug.networks.VAE",
     "monai_genaug.networks.RHVAE",
+    "monai_genaug.networks.ConditionalVAE",
+    "monai_genaug.networks.JointVAE",
+    "monai_genaug.networks.PerClassVAE",
+    "monai_genaug.networks.DCGANGenerator",
     "monai_genaug.latent.NormalLatent",
     "monai_genaug.latent.TruncatedNormalLatent",
     "monai_genaug.latent.GaussianMixtureLatent",
     "monai_genaug.latent.RiemannianLatent",
+    "monai_genaug.latent.ClassWiseLatent",
 )
 """All that a config may build. A common prefix would not be safe: it would let functions in."""
 
@@ -91,7 +96,13 @@ class BundleReference:
             raise ValueError(f"{path}: spec.sha256 is {spec.sha256!r}, it must be the sha256 of the weights file.")
         return cls(folder, found, spec, config["network"], weights)
 
-    def build_network(self) -> VAE:
+    @property
+    def network_class(self) -> type[LatentDecoder]:
+        """The class of the network; nothing is built."""
+        found: type[LatentDecoder] = _target(self.network)
+        return found
+
+    def build_network(self) -> LatentDecoder:
         """The network with its weights, on the CPU.
 
         Raises:
@@ -104,8 +115,8 @@ class BundleReference:
                 network = _build(self.network)
         except TypeError as error:
             raise ValueError(f"{self.folder / CONFIG_FILE}: network: {error}") from error
-        if not isinstance(network, VAE):
-            raise ValueError(f"{self.folder / CONFIG_FILE}: network is {type(network).__name__}, expected a VAE.")
+        if not isinstance(network, LatentDecoder):
+            raise ValueError(f"{self.folder / CONFIG_FILE}: network is {type(network).__name__}, no LatentDecoder.")
         load_strict(network, state, str(self.weights))
         return network
 
@@ -149,11 +160,15 @@ def _check_buildable(config: Any, where: str) -> None:
 
 
 def _build(config: Mapping[str, Any]) -> Any:
-    module, _, name = config["_target_"].rpartition(".")
     arguments = {
         key: _build(value) if isinstance(value, dict) else value for key, value in config.items() if key != "_target_"
     }
-    return getattr(importlib.import_module(module), name)(**arguments)
+    return _target(config)(**arguments)
+
+
+def _target(config: Mapping[str, Any]) -> Any:
+    module, _, name = config["_target_"].rpartition(".")
+    return getattr(importlib.import_module(module), name)
 
 
 def _refuse_constant(constant: str) -> None:

@@ -13,9 +13,11 @@ import torch
 from monai_genaug.generators.base import SampleGenerator
 from monai_genaug.generators.bundle_reference import CONFIG_FILE, BundleReference
 from monai_genaug.generators.latent import VAEGenerator
+from monai_genaug.generators.network import NetworkGenerator
 from monai_genaug.generators.pool import SamplePool
 from monai_genaug.generators.pool_record import POOL_FILE
 from monai_genaug.generators.spec import GeneratorSpec
+from monai_genaug.networks import LatentAutoencoder
 
 __all__ = ["bundle_folder", "list_generators", "load_generator"]
 
@@ -40,15 +42,21 @@ def load_generator(
     if isinstance(source, SampleGenerator):
         return source
     if source in _shipped():
-        return VAEGenerator.from_bundle(bundle_folder(str(source)), device)
+        return _of_bundle(bundle_folder(str(source)), device)
     folder = Path(source)
     if (folder / POOL_FILE).is_file():
         return SamplePool(folder, device)
     if (folder / CONFIG_FILE).is_file():
-        return VAEGenerator.from_bundle(folder, device)
+        return _of_bundle(folder, device)
     if folder.is_dir():
         raise ValueError(f"{folder} is neither a generator bundle ({CONFIG_FILE}) nor a finished pool ({POOL_FILE}).")
     raise ValueError(_unknown(str(source)))
+
+
+def _of_bundle(folder: Path, device: str | torch.device) -> NetworkGenerator:
+    reference = BundleReference.read(folder)
+    kind = VAEGenerator if issubclass(reference.network_class, LatentAutoencoder) else NetworkGenerator
+    return kind.from_reference(reference, device)
 
 
 def list_generators() -> dict[str, GeneratorSpec]:

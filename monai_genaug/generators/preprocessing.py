@@ -9,12 +9,14 @@ from typing import Any
 
 import torch
 from monai.config import KeysCollection
+from monai.data import PILReader
 from monai.transforms import (
     Compose,
     EnsureTyped,
     LoadImaged,
     MapTransform,
     Orientationd,
+    Resized,
     ResizeWithPadOrCropd,
     ScaleIntensityd,
     ScaleIntensityRanged,
@@ -37,7 +39,8 @@ def preprocessing_for(
 ) -> Compose:
     """Builds the chain: orientation, spacing, intensity, shape (centred), type.
 
-    Intensities are scaled before padding, so that padding is the lowest value and takes no part in the scaling. MONAI's
+    Intensities are scaled before padding, so that padding is the lowest value and takes no part in the scaling. Pictures
+    (PNG, JPEG, ...) are read rows first, ``(C, height, width)``, as arrays of pictures usually are. MONAI's
     cache datasets stop at a nested ``Compose``: inside a chain of yours write ``*preprocessing_for(...).transforms``.
 
     Args:
@@ -63,7 +66,7 @@ def preprocessing_for(
     if len(keys) != len(names):
         raise ValueError(f"keys {keys} must run parallel to the outputs {names} of {spec.name!r}.")
     chosen = [spec.outputs[name] for name in names]
-    steps: list[Transform] = [LoadImaged(keys, ensure_channel_first=True)] if load else [EnsureTyped(keys)]
+    steps: list[Transform] = [_loader(keys) if load else EnsureTyped(keys)]
     steps.append(_RequireFinited(keys))
     if spec.orientation is not None:
         steps.append(Orientationd(keys, axcodes=spec.orientation, labels=_AXIS_LABELS))
@@ -75,9 +78,20 @@ def preprocessing_for(
         if output.kind == "image":
             pad = {"mode": "edge"} if spec.padding == "edge" else {"mode": "constant", "value": output.value_range[0]}
             steps += [_scale_intensity(spec, key, output.value_range), _RequireRanged(key, output.value_range)]
-        steps.append(ResizeWithPadOrCropd(key, spec.spatial_shape, **pad))
+        if spec.fitting == "resize":
+            image = output.kind == "image"
+            steps.append(Resized(key, spec.spatial_shape, mode="bilinear" if image else "nearest", anti_aliasing=image))
+        else:
+            steps.append(ResizeWithPadOrCropd(key, spec.spatial_shape, **pad))
         steps.append(EnsureTyped(key, dtype=getattr(torch, output.dtype)))
     return Compose(steps)
+
+
+def _loader(keys: Sequence[str]) -> LoadImaged:
+    """MONAI's readers, but pictures are not transposed."""
+    loader = LoadImaged(keys, ensure_channel_first=True)
+    loader.register(PILReader(reverse_indexing=False))
+    return loader
 
 
 def _scale_intensity(spec: GeneratorSpec, key: str, value_range: tuple[float, float]) -> Transform:

@@ -94,10 +94,13 @@ class GeneratorSpec:
         intensity_range: the raw interval that maps to ``value_range`` when ``intensity`` is ``"range"``.
         padding: what surrounds a volume that is smaller than ``spatial_shape``: ``"constant"`` (the lowest value) or
             ``"edge"`` (the image's border voxels repeated, for crops out of a larger image). Masks get background.
+        fitting: how an image of another size gets ``spatial_shape``: ``"pad_or_crop"`` (voxels keep their size) or
+            ``"resize"`` (for images without physical size).
         truncation: whether ``sample(truncation=...)`` accepts values below 1.
         encodes: names of the outputs that ``encode`` reads; empty for a generator without encoder.
         reproducible_batches: False for a backend that needs one call per seed.
         data_licence, weights_licence: SPDX identifiers.
+        warnings: what a user must know before using the samples, one sentence each.
         provenance: see :class:`Provenance`.
     """
 
@@ -114,11 +117,13 @@ class GeneratorSpec:
     intensity: Literal["percentiles", "minmax", "range"] = "percentiles"
     intensity_range: tuple[float, float] | None = None
     padding: Literal["constant", "edge"] = "constant"
+    fitting: Literal["pad_or_crop", "resize"] = "pad_or_crop"
     truncation: bool = False
     encodes: tuple[str, ...] = ()
     reproducible_batches: bool = True
     data_licence: str = ""
     weights_licence: str = ""
+    warnings: tuple[str, ...] = ()
     provenance: Provenance | None = None
 
     def __post_init__(self) -> None:
@@ -145,6 +150,8 @@ class GeneratorSpec:
             raise ValueError("GeneratorSpec.intensity_range must be given exactly when intensity is 'range'.")
         if self.padding not in ("constant", "edge"):
             raise ValueError(f"GeneratorSpec.padding is {self.padding!r}, allowed: 'constant', 'edge'.")
+        if self.fitting not in ("pad_or_crop", "resize"):
+            raise ValueError(f"GeneratorSpec.fitting is {self.fitting!r}, allowed: 'pad_or_crop', 'resize'.")
         object.__setattr__(self, "outputs", dict(self.outputs))
         object.__setattr__(self, "spatial_shape", tuple(int(s) for s in self.spatial_shape))
         if self.spacing is not None:
@@ -154,6 +161,7 @@ class GeneratorSpec:
         if self.intensity_range is not None:
             object.__setattr__(self, "intensity_range", tuple(float(v) for v in self.intensity_range))
         object.__setattr__(self, "encodes", tuple(self.encodes))
+        object.__setattr__(self, "warnings", tuple(self.warnings))
 
     def replace(self, **changes: Any) -> GeneratorSpec:
         """A copy with some fields changed."""

@@ -24,6 +24,7 @@ from monai_genaug.generators import (
     content_hash,
     current_rank,
     derive_seed,
+    plain_label,
     preprocessing_for,
     subject_hash,
 )
@@ -31,29 +32,33 @@ from monai_genaug.generators.bundle_export import check_export_target, export_bu
 from monai_genaug.generators.bundle_reference import BundleReference
 from monai_genaug.generators.encoder_input import encoder_input
 from monai_genaug.handlers.training_checkpoint import TrainingCheckpoint
-from monai_genaug.networks import VAE
+from monai_genaug.networks import DCGANGenerator, LatentAutoencoder, LatentDecoder
 from monai_genaug.weights import load_strict, read_weights, save_weights
 
 __all__ = ["BundleExport"]
+
+_CALIBRATION_CODES = 2048
+_CALIBRATION_BATCH = 64
 
 
 class BundleExport:
     """Exports a bundle when a training completes (rank 0 alone); the bundle that was trained with is never touched.
 
     The best or the last weights are taken (the last ones if no epoch was validated). They are rounded as they will be
-    stored, then the latent distribution is fitted with that encoder, on volumes as the generator's own
-    ``preprocessing`` makes them, without augmentation. ``Provenance`` gets the hashes of exactly these volumes. Attach
-    it last.
+    stored, then what only generation needs is fitted: for a VAE the latent distribution, with that encoder, on items as
+    the generator's own ``preprocessing`` makes them, without augmentation; for other networks the statistics of batch
+    normalisation, on new codes. ``Provenance`` gets the hashes of the preprocessed training items. Attach it last.
 
     Args:
         checkpoint: where the best weights are.
-        network: the trained network.
+        network: the trained network; of a GAN, the averaged generator.
         network_args: what its class was called with.
         source_bundle: bundle whose configs are copied and whose spec is the template.
         folder: the new bundle.
-        train_items: data list ``[{key: path, ...}, ...]`` of the training part.
+        train_items: data list of the training part, with paths or channel-first arrays under the keys.
         val_items: data list of the validation part, whose codes tell how far the latent space reaches.
         keys: keys of the paths, parallel to the outputs of the spec.
+        class_key: where an item has its class; None for an unconditional network.
         seed: of the run, for the record.
         subject_key: where an item names its subject; None to store no subject hashes.
         batch_size: volumes encoded at once.
@@ -69,7 +74,7 @@ class BundleExport:
     def __init__(
         self,
         checkpoint: TrainingCheckpoint,
-        network: VAE,
+        network: LatentDecoder,
         network_args: Mapping[str, Any],
         source_bundle: str | os.PathLike[str],
         folder: str | os.PathLike[str],
@@ -80,6 +85,7 @@ class BundleExport:
         subject_key: str | None = "subject",
         batch_size: int = 8,
         weights: str = "best",
+        class_key: str | None = None,
     ) -> None:
         if weights not in ("best", "last"):
             raise ValueError(f"weights is {weights!r}, allowed: 'best', 'last'.")
@@ -88,6 +94,7 @@ class BundleExport:
         self.source, self.folder = Path(source_bundle), Path(folder)
         self.train_items, self.val_items = train_items, val_items
         self.keys, self.seed, self.subject_key, self.batch_size = tuple(keys), seed, subject_key, batch_size
+        self.class_key = class_key
 
     def attach(self, engine: Engine) -> None:
         """Attaches to a trainer."""
@@ -108,13 +115,31 @@ class BundleExport:
             load_strict(network, read_weights(best), str(best))
         _round_as_stored(network)
         spec = BundleReference.read(self.source).spec
-        spec = spec.replace(spatial_shape=network.spatial_shape, truncation=network.latent.supports_truncation)
-        train = _Volumes(self.train_items, spec, self.keys, self.batch_size)
-        network.fit_generation(train, _Volumes(self.val_items, spec, self.keys, self.batch_size))
+        spec = spec.replace(spatial_shape=network.spatial_shape, truncation=network.supports_truncation)
+        train = _Items(self.train_items, spec, self.keys, self.batch_size)
+        if isinstance(network, LatentAutoencoder):
+            held_out = _Items(self.val_items, spec, self.keys, self.batch_size)
+            network.fit_generation(self._inputs(train, network), self._inputs(held_out, network))
+        elif isinstance(network, DCGANGenerator):
+            network.calibrate(self._codes(network))
         spec = spec.replace(provenance=self._provenance(spec, train))
         export_bundle(network, self.network_args, spec, self.source, self.folder)
 
-    def _provenance(self, spec: GeneratorSpec, train: _Volumes) -> Provenance:
+    def _inputs(self, items: _Items, network: LatentAutoencoder) -> _Inputs:
+        return _Inputs(items, network, self.class_key)
+
+    def _codes(self, network: LatentDecoder) -> list[Tensor]:
+        """New codes in batches, with the classes of the training items."""
+        labels = [] if self.class_key is None else [int(plain_label(item[self.class_key])) for item in self.train_items]
+        batches = []
+        for start in range(0, _CALIBRATION_CODES, _CALIBRATION_BATCH):
+            seeds = [derive_seed("calibration", self.seed, i) for i in range(start, start + _CALIBRATION_BATCH)]
+            classes = [labels[seed % len(labels)] for seed in seeds] if network.n_classes else None
+            z = network.draw_latent(seeds, classes)
+            batches.append(network.with_class(z, None if classes is None else torch.tensor(classes)))
+        return batches
+
+    def _provenance(self, spec: GeneratorSpec, train: _Items) -> Provenance:
         subjects, salt = [], ""
         if self.subject_key is not None:
             subjects = sorted({str(item[self.subject_key]) for item in self.train_items})
@@ -135,38 +160,54 @@ class BundleExport:
         )
 
 
-class _Volumes(Sequence[Tensor]):
-    """Batches of what the encoder reads, made when asked for, so that memory holds one at a time."""
+class _Items:
+    """Items as the generator's preprocessing makes them, batches made when asked for: memory holds one at a time."""
 
     def __init__(
         self, items: Sequence[Mapping[str, Any]], spec: GeneratorSpec, keys: Sequence[str], batch_size: int
     ) -> None:
         self.items, self.spec, self.batch_size = items, spec, batch_size
         self.names = dict(zip(spec.outputs, keys, strict=True))
-        self.preprocessing: Compose = preprocessing_for(spec, keys)
+        are_paths = len(items) > 0 and isinstance(items[0][keys[0]], (str, os.PathLike))
+        self.preprocessing: Compose = preprocessing_for(spec, keys, load=are_paths)
 
-    def __len__(self) -> int:
-        return -(-len(self.items) // self.batch_size)
-
-    def __getitem__(self, index: Any) -> Any:
-        if not 0 <= index < len(self):
-            raise IndexError(index)
-        chosen = self.items[index * self.batch_size : (index + 1) * self.batch_size]
-        volumes = [self._load(item) for item in chosen]
-        batch = {name: torch.stack([volume[name] for volume in volumes]) for name in self.names}
-        return encoder_input(batch, self.spec)
+    def load(self, item: Mapping[str, Any]) -> dict[str, Tensor]:
+        """Output name -> tensor."""
+        made = self.preprocessing({key: item[key] for key in self.names.values()})
+        return {name: convert_to_tensor(made[key], track_meta=False) for name, key in self.names.items()}
 
     def hashes(self) -> tuple[str, ...]:
         """Of the images, in the order of the items."""
         name, output = next((name, output) for name, output in self.spec.outputs.items() if output.kind == "image")
-        return tuple(content_hash(self._load(item)[name], output.value_range) for item in self.items)
-
-    def _load(self, item: Mapping[str, Any]) -> dict[str, Tensor]:
-        volume = self.preprocessing({key: item[key] for key in self.names.values()})
-        return {name: convert_to_tensor(volume[key], track_meta=False) for name, key in self.names.items()}
+        return tuple(content_hash(self.load(item)[name], output.value_range) for item in self.items)
 
 
-def _round_as_stored(network: VAE) -> None:
+class _Inputs(Sequence[Tensor]):
+    """Batches of what an encoder reads."""
+
+    def __init__(self, items: _Items, network: LatentAutoencoder, class_key: str | None) -> None:
+        self.items, self.network, self.class_key = items, network, class_key
+
+    def __len__(self) -> int:
+        return -(-len(self.items.items) // self.items.batch_size)
+
+    def __getitem__(self, index: Any) -> Any:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        size = self.items.batch_size
+        chosen = self.items.items[index * size : (index + 1) * size]
+        made = [self.items.load(item) for item in chosen]
+        x = encoder_input(
+            {name: torch.stack([one[name] for one in made]) for name in self.items.names}, self.items.spec
+        )
+        if self.class_key is None:
+            return self.network.with_class_planes(x)
+        return self.network.with_class_planes(
+            x, torch.tensor([int(plain_label(item[self.class_key])) for item in chosen])
+        )
+
+
+def _round_as_stored(network: LatentDecoder) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.pt"
         save_weights(network.state_dict(), path, half=True)

@@ -13,12 +13,12 @@ import torch
 from ignite.engine import Engine, Events
 from monai.data import list_data_collate
 from monai.networks.utils import eval_mode
-from monai.utils import convert_to_tensor
 from torch import Tensor
 
+from monai_genaug.data.batch_keys import BatchKeys
 from monai_genaug.generators import current_rank
 from monai_genaug.latent.draws import standard_normal
-from monai_genaug.networks import VAE
+from monai_genaug.networks import LatentAutoencoder, LatentDecoder
 from monai_genaug.plotting import sample_grid
 
 __all__ = ["SampleGridHandler"]
@@ -28,35 +28,40 @@ class SampleGridHandler:
     """Writes ``epoch_0010.png`` with samples and ``epoch_0010_reconstructed.png`` every few epochs and at the end.
 
     The seeds are always the same, so that the pictures of different epochs show the same samples getting better. As
-    long as the network's latent distribution isn't fitted, codes are drawn from the prior.
+    long as the network's latent distribution isn't fitted, codes are drawn from the prior. A conditional network's
+    samples go through its classes in turn.
 
     Args:
-        network: the VAE.
+        network: any :class:`~monai_genaug.networks.LatentDecoder`.
         folder: where the pictures go.
-        items: data set of preprocessed items to reconstruct, for example the validation set; None for none.
+        items: data set of preprocessed items to reconstruct, for example the validation set; None for none, and for a
+            network without encoder.
         interval: epochs between pictures.
         count: samples per picture.
-        image_key, mask_key: keys of the items; ``mask_key`` is None for a network without masks.
+        image_key, mask_key, class_key: keys of the items; None for a network without masks, without classes.
 
     Raises:
-        ValueError: an interval or count below 1.
+        ValueError: an interval or count below 1, or items for a network without encoder.
     """
 
     def __init__(
         self,
-        network: VAE,
+        network: LatentDecoder,
         folder: str | os.PathLike[str],
         items: Sequence[Mapping[str, Any]] | None = None,
         interval: int = 10,
         count: int = 8,
         image_key: str = "image",
         mask_key: str | None = "label",
+        class_key: str | None = None,
     ) -> None:
         if interval < 1 or count < 1:
             raise ValueError(f"interval={interval}, count={count}: both must be 1 or more.")
+        if items is not None and not isinstance(network, LatentAutoencoder):
+            raise ValueError(f"{type(network).__name__} has no encoder, so that it cannot reconstruct items.")
         self.network, self.folder, self.items = network, Path(folder), items
         self.interval, self.count = interval, count
-        self.image_key, self.mask_key = image_key, mask_key
+        self.keys = BatchKeys(image_key, mask_key, None, class_key)
 
     def attach(self, engine: Engine) -> None:
         """Attaches to a trainer."""
@@ -74,13 +79,16 @@ class SampleGridHandler:
                 self._reconstructions(self.folder / f"{name}_reconstructed.png")
 
     def _codes(self) -> Tensor:
-        seeds = range(self.count)
-        if self.network.latent.is_fitted:
-            return self.network.latent.sample(seeds)
-        return standard_normal(seeds, self.network.latent_dim).float()
+        network, seeds = self.network, range(self.count)
+        classes = [seed % network.n_classes for seed in seeds] if network.n_classes else None
+        if network.latent.is_fitted:
+            z = network.draw_latent(seeds, classes)
+        else:
+            z = standard_normal(seeds, network.latent_dim).float()
+        return network.with_class(z, None if classes is None else torch.tensor(classes, device=z.device))
 
-    def _decode(self, z: Tensor) -> dict[str, Tensor]:
-        decoded = self.network(z.to(next(self.network.parameters()).device)).cpu()
+    def _decode(self, codes: Tensor) -> dict[str, Tensor]:
+        decoded = self.network(codes.to(next(self.network.parameters()).device)).cpu()
         channels = self.network.image_channels
         samples = {"image": decoded[:, :channels]}
         if self.network.mask_classes:
@@ -88,13 +96,14 @@ class SampleGridHandler:
         return samples
 
     def _reconstructions(self, path: Path) -> None:
-        assert self.items is not None
-        batch = list_data_collate([self.items[i] for i in range(min(self.count // 2 or 1, len(self.items)))])
-        originals = {"image": convert_to_tensor(batch[self.image_key], track_meta=False)}
-        if self.mask_key is not None:
-            originals["mask"] = convert_to_tensor(batch[self.mask_key], track_meta=False).long()
-        x = self.network.join(originals["image"], originals.get("mask"))
-        mean, _ = self.network.posterior(x.to(next(self.network.parameters()).device))
-        decoded = self._decode(mean)
+        assert self.items is not None and isinstance(self.network, LatentAutoencoder)
+        device = next(self.network.parameters()).device
+        chosen = [self.items[i] for i in range(min(self.count // 2 or 1, len(self.items)))]
+        x, _ = self.keys.read(list_data_collate(chosen), self.network, device)
+        channels, labels = self.network.image_channels, self.network.mask_classes
+        originals = {"image": x[:, :channels].cpu()}
+        if labels:
+            originals["mask"] = x[:, channels : channels + labels].argmax(dim=1, keepdim=True).cpu()
+        decoded = self._decode(self.network.code_of(x))
         pairs = {name: torch.stack([originals[name], decoded[name]], dim=1).flatten(0, 1) for name in originals}
-        sample_grid(pairs, path, titles=["original", "decoded"] * len(mean))
+        sample_grid(pairs, path, titles=["original", "decoded"] * len(x))

@@ -49,12 +49,13 @@ class LatentDistribution(ResizableBuffers, ABC):
         """Whether the distribution has all that it needs to sample."""
         return True
 
-    def sample(self, seeds: Sequence[int], truncation: float = 1.0) -> Tensor:
+    def sample(self, seeds: Sequence[int], truncation: float = 1.0, classes: Sequence[int] | None = None) -> Tensor:
         """Draw one code per seed.
 
         Args:
             seeds: one per code, each in [0, 2^63).
             truncation: in (0, 1]; 1 is the whole distribution, towards 0 codes approach its centre.
+            classes: class per code; only :class:`ClassWiseLatent` draws different classes differently.
 
         Returns:
             Tensor ``(len(seeds), d)``, float32, on the device of the buffers.
@@ -68,11 +69,12 @@ class LatentDistribution(ResizableBuffers, ABC):
         with torch.no_grad():
             return self._draw(seeds, truncation).to(device=self.spread.device, dtype=torch.float32)
 
-    def fit(self, codes: Tensor) -> None:
+    def fit(self, codes: Tensor, *, classes: Tensor | None = None) -> None:
         """Measure the spread of training codes; a distribution with more to fit extends this.
 
         Args:
             codes: tensor ``(n, d)``, n >= 2.
+            classes: class per code ``(n,)``; as in :meth:`sample`.
 
         Raises:
             ValueError: wrong shape, values that are not finite, or all codes equal.

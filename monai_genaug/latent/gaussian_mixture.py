@@ -60,11 +60,12 @@ class GaussianMixtureLatent(LatentDistribution):
         """Whether the mixture has components."""
         return len(self.weights) > 0
 
-    def fit(self, codes: Tensor) -> None:
+    def fit(self, codes: Tensor, *, classes: Tensor | None = None) -> None:
         """Fit the mixture to training codes; equal codes give an equal mixture.
 
         Args:
             codes: tensor ``(n, d)``, n >= max(2, n_components).
+            classes: not used.
 
         Raises:
             ValueError: wrong shape, values that are not finite, too few codes, or all codes equal.

@@ -121,7 +121,14 @@ class RiemannianLatent(LatentDistribution):
         """Whether the metric is fitted and the chains are tuned."""
         return len(self.metric.centroids) > 0 and int(self.n_steps) > 0
 
-    def fit(self, codes: Tensor, factors: Tensor | None = None, held_out_codes: Tensor | None = None) -> None:
+    def fit(
+        self,
+        codes: Tensor,
+        factors: Tensor | None = None,
+        held_out_codes: Tensor | None = None,
+        *,
+        classes: Tensor | None = None,
+    ) -> None:
         """Set the metric, the support and the spread, then tune the chains. Once, after training.
 
         Args:
@@ -129,6 +136,7 @@ class RiemannianLatent(LatentDistribution):
             factors: lower triangular metric factors ``(N, d, d)``; None: the identity for each.
             held_out_codes: codes ``(m, d)`` of samples that were not trained on. The support holds 99 % of them;
                 without them each centroid is compared with the other centroids.
+            classes: not used.
 
         Raises:
             ValueError: wrong shapes, values that are not finite, or no distance between the codes.

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from monai_genaug.losses.capacity import gumbel_softmax_draw, linear_capacity, uniform_categorical_kl
 from monai_genaug.losses.likelihoods import (
     bernoulli_log_likelihood,
     categorical_log_likelihood,
@@ -17,5 +18,8 @@ __all__ = [
     "categorical_log_likelihood",
     "diagonal_gaussian_log_density",
     "gaussian_log_likelihood",
+    "gumbel_softmax_draw",
+    "linear_capacity",
     "standard_normal_kl",
+    "uniform_categorical_kl",
 ]

@@ -4,7 +4,26 @@
 
 from __future__ import annotations
 
+from monai_genaug.networks.conditional_vae import ConditionalVAE
+from monai_genaug.networks.dcgan_discriminator import DCGANDiscriminator
+from monai_genaug.networks.dcgan_generator import DCGANGenerator
+from monai_genaug.networks.joint_vae import JointVAE
+from monai_genaug.networks.latent_autoencoder import LatentAutoencoder
+from monai_genaug.networks.latent_decoder import LatentDecoder
+from monai_genaug.networks.medmnist_cnn import MedMNISTCNN
+from monai_genaug.networks.per_class_vae import PerClassVAE
 from monai_genaug.networks.rhvae import RHVAE
 from monai_genaug.networks.vae import VAE
 
-__all__ = ["RHVAE", "VAE"]
+__all__ = [
+    "RHVAE",
+    "VAE",
+    "ConditionalVAE",
+    "DCGANDiscriminator",
+    "DCGANGenerator",
+    "JointVAE",
+    "LatentAutoencoder",
+    "LatentDecoder",
+    "MedMNISTCNN",
+    "PerClassVAE",
+]

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from monai_genaug.latent import LatentDistribution, NormalLatent
+from monai_genaug.latent import LatentDistribution, latent_by_name
 
 __all__ = ["LatentDecoder"]
 
@@ -30,7 +30,7 @@ class LatentDecoder(nn.Module, ABC):
         mask_classes: classes of the label map including background; 0 for images alone.
         latent_dim: dimensions d of z.
         n_classes: classes of samples; 0 for an unconditional network.
-        latent: distribution of new z; the standard normal by default.
+        latent: distribution of new z, or its name (:func:`latent_by_name`); the standard normal by default.
 
     Attributes:
         code_dim: length of a code, ``latent_dim + n_classes``.
@@ -47,7 +47,7 @@ class LatentDecoder(nn.Module, ABC):
         mask_classes: int,
         latent_dim: int,
         n_classes: int = 0,
-        latent: LatentDistribution | None = None,
+        latent: LatentDistribution | str | None = None,
     ) -> None:
         super().__init__()
         if spatial_dims not in (2, 3) or len(spatial_shape) != spatial_dims:
@@ -58,12 +58,14 @@ class LatentDecoder(nn.Module, ABC):
             raise ValueError(f"mask_classes is {mask_classes}, allowed: 0 (no mask) or 2 and more.")
         if n_classes == 1 or n_classes < 0:
             raise ValueError(f"n_classes is {n_classes}, allowed: 0 (no classes) or 2 and more.")
-        if latent is not None and latent.latent_dim != latent_dim:
+        if latent is None or isinstance(latent, str):
+            latent = latent_by_name(latent or "normal", latent_dim, n_classes)
+        if latent.latent_dim != latent_dim:
             raise ValueError(f"latent has dimension {latent.latent_dim}, latent_dim is {latent_dim}.")
         self.spatial_dims, self.spatial_shape = spatial_dims, tuple(int(size) for size in spatial_shape)
         self.image_channels, self.mask_classes = image_channels, mask_classes
         self.latent_dim, self.n_classes = latent_dim, n_classes
-        self.latent: LatentDistribution = NormalLatent(latent_dim) if latent is None else latent
+        self.latent: LatentDistribution = latent
 
     @property
     def code_dim(self) -> int:
@@ -94,7 +96,7 @@ class LatentDecoder(nn.Module, ABC):
             classes: class per sample; for networks whose distribution depends on it.
             truncation: see :meth:`LatentDistribution.sample`.
         """
-        return self.latent.sample(seeds, truncation)
+        return self.latent.sample(seeds, truncation, classes)
 
     def with_class(self, z: Tensor, classes: Tensor | None = None) -> Tensor:
         """Codes from z ``(n, latent_dim)`` and the numbers ``(n,)`` of their classes.
@@ -121,7 +123,7 @@ class LatentDecoder(nn.Module, ABC):
             raise ValueError(f"classes lie from {low} to {high}, allowed: 0 to {self.n_classes - 1}.")
 
     def _split_code(self, code: Tensor) -> tuple[Tensor, Tensor]:
-        """z and the one-hot class (without columns in an unconditional network)."""
+        """The code z and the one-hot class (without columns in an unconditional network)."""
         if code.ndim != 2 or code.shape[1] != self.code_dim:
             raise ValueError(f"the code is {tuple(code.shape)}, needed: (n, {self.code_dim}).")
         return code[:, : self.latent_dim], code[:, self.latent_dim :]

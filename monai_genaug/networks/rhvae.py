@@ -44,8 +44,8 @@ class RHVAE(VAE):
     :attr:`latent`, from which new codes are drawn.
 
     Args:
-        spatial_dims, spatial_shape, image_channels, mask_classes, latent_dim, channels, likelihood: as in
-            :class:`VAE`.
+        spatial_dims, spatial_shape, image_channels, mask_classes, latent_dim, channels, likelihood, stack:
+            as in :class:`VAE`.
         temperature: T of the metric, in units of z.
         regularization: lambda of the metric.
         n_leapfrog: steps K of the flow.
@@ -80,7 +80,8 @@ class RHVAE(VAE):
         beta_zero: float = 0.3,
         max_force: float = 1000.0,
         second_order: bool = True,
-        latent: LatentDistribution | None = None,
+        latent: LatentDistribution | str | None = None,
+        stack: str = "residual",
     ) -> None:
         if not 0.0 < beta_zero <= 1.0:
             raise ValueError(f"beta_zero is {beta_zero}, allowed: (0, 1].")
@@ -91,7 +92,7 @@ class RHVAE(VAE):
         if latent is None:
             latent = RiemannianLatent(latent_dim, temperature, regularization)
         super().__init__(
-            spatial_dims, spatial_shape, image_channels, mask_classes, latent_dim, channels, likelihood, latent
+            spatial_dims, spatial_shape, image_channels, mask_classes, latent_dim, channels, likelihood, latent, stack
         )
         self.n_leapfrog, self.leapfrog_step = n_leapfrog, leapfrog_step
         self.beta_zero, self.max_force, self.second_order = beta_zero, max_force, second_order
@@ -101,7 +102,7 @@ class RHVAE(VAE):
 
     def posterior_and_factors(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Mean and log variance ``(n, d)`` of q(z0|x), and the metric's factors L(x) ``(n, d, d)``."""
-        features = self.encoder(x)
+        features = self._encoded(x)
         mean, log_variance = self._posterior_of(features)
         with torch.autocast(x.device.type, enabled=False):
             factors: Tensor = self.metric_factor(pooled(features.float()))

@@ -1,0 +1,188 @@
+# Copyright (c) monai_genaug contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A network with its latent distribution, as a generator."""
+
+from __future__ import annotations
+
+import copy
+import os
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+from torch.utils.data import get_worker_info
+from typing_extensions import Self
+
+from monai_genaug.generators.base import SampleGenerator, Samples
+from monai_genaug.generators.bundle_reference import BundleReference
+from monai_genaug.generators.spec import GeneratorSpec
+from monai_genaug.networks import LatentDecoder
+from monai_genaug.weights import state_sha256
+
+__all__ = ["NetworkGenerator"]
+
+
+class NetworkGenerator(SampleGenerator):
+    """Makes samples with any :class:`~monai_genaug.networks.LatentDecoder`, such as a ``DCGANGenerator``.
+
+    Args:
+        network: a trained network. It is copied, so that training it further changes no sample.
+        spec: what it makes; an empty ``sha256`` becomes the hash of the weights. Its classes are numbered 0, 1, ... as
+            the network's.
+        device: where samples are made and returned.
+
+    Raises:
+        ValueError: the spec does not fit the network; the text names what differs.
+    """
+
+    encodes_outputs: ClassVar[bool] = False
+    """Whether :attr:`spec` may say that the generator encodes."""
+
+    def __init__(self, network: LatentDecoder, spec: GeneratorSpec, device: str | torch.device = "cpu") -> None:
+        self._check_fits(network, spec)
+        super().__init__(spec if spec.sha256 else spec.replace(sha256=state_sha256(network.state_dict())), device)
+        self._reference: BundleReference | None = None
+        self._network: LatentDecoder | None = _frozen(copy.deepcopy(network), self._device)
+
+    @classmethod
+    def from_reference(cls, reference: BundleReference, device: str | torch.device = "cpu") -> Self:
+        """A generator that reads its weights at the first use, in each process that uses it.
+
+        Pickling it carries the path and the hash of the bundle's ``generator.json``, not the weights.
+
+        Args:
+            reference: of a bundle, see :meth:`BundleReference.read`.
+            device: where samples are made and returned.
+        """
+        generator = cls.__new__(cls)
+        generator._reference = reference
+        generator._network = None
+        SampleGenerator.__init__(generator, reference.spec, device)
+        return generator
+
+    @classmethod
+    def from_bundle(cls, folder: str | os.PathLike[str], device: str | torch.device = "cpu") -> Self:
+        """:meth:`from_reference` of a bundle folder.
+
+        Args:
+            folder: a bundle with ``configs/generator.json``.
+            device: where samples are made and returned.
+
+        Raises:
+            ValueError: the config cannot be used, see :class:`BundleReference`.
+        """
+        return cls.from_reference(BundleReference.read(Path(folder)), device)
+
+    @property
+    def network(self) -> LatentDecoder:
+        """The network, frozen, on :attr:`device`; loaded at the first use.
+
+        Raises:
+            RuntimeError: on a GPU in a forked loader worker.
+            ValueError: config or weights that cannot be used.
+        """
+        _refuse_gpu_after_fork(self._device)
+        if self._network is None:
+            with _loading:
+                if self._network is None:
+                    assert self._reference is not None
+                    network = self._reference.build_network()
+                    self._check_fits(network, self._spec)
+                    self._network = _frozen(network, self._device)
+        return self._network
+
+    def _generate(self, seeds: list[int], classes: list[int] | None, truncation: float) -> Samples:
+        return self._decode(self._draw(seeds, classes, truncation), classes)
+
+    def _draw(self, seeds: list[int], classes: list[int] | None, truncation: float) -> Tensor:
+        return self.network.draw_latent(seeds, classes, truncation).to(self._device)
+
+    def _decode(self, z: Tensor, classes: Sequence[int] | None) -> Samples:
+        network = self.network
+        numbers = None if classes is None else torch.tensor(classes, device=self._device)
+        decoded = network(network.with_class(z.to(self._device, torch.float32), numbers))
+        samples: Samples = {}
+        for name, output in self._spec.outputs.items():
+            if output.kind == "image":
+                low, high = output.value_range
+                samples[name] = (low + (high - low) * decoded[:, : network.image_channels]).clamp(low, high)
+            else:
+                labels = decoded[:, network.image_channels :].argmax(dim=1, keepdim=True)
+                samples[name] = labels.to(getattr(torch, output.dtype))
+        return samples
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__.copy()
+        if self._reference is not None:
+            del state["_network"], state["_spec"]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if self._reference is not None:
+            self._network, self._spec = None, self._reference.spec
+
+    @classmethod
+    def _check_fits(cls, network: LatentDecoder, spec: GeneratorSpec) -> None:
+        wrong = [
+            f"{what}: spec {given}, network {own}"
+            for what, (given, own) in _facts(network, spec).items()
+            if given != own
+        ]
+        if spec.encodes and not (cls.encodes_outputs and set(spec.encodes) == set(spec.outputs)):
+            allowed = [(), tuple(spec.outputs)] if cls.encodes_outputs else [()]
+            wrong.append(f"encodes: spec {spec.encodes}, allowed {allowed}")
+        if wrong:
+            raise ValueError(f"spec {spec.name!r} does not fit {type(network).__name__}: {'; '.join(wrong)}.")
+
+
+def _frozen(network: LatentDecoder, device: torch.device) -> LatentDecoder:
+    return network.eval().requires_grad_(False).to(device)
+
+
+def _facts(network: LatentDecoder, spec: GeneratorSpec) -> dict[str, tuple[Any, Any]]:
+    """What spec and network say of the same thing."""
+    kinds = [output.kind for output in spec.outputs.values()]
+    mask = next((output for output in spec.outputs.values() if output.kind == "mask"), None)
+    image_channels = sum(output.channels for output in spec.outputs.values() if output.kind == "image")
+    labels = 0 if mask is None else len(mask.class_names)
+    return {
+        "outputs (one image, at most one mask)": (sorted(kinds), ["image", "mask"][: 1 + (mask is not None)]),
+        "image channels": (image_channels, network.image_channels),
+        "mask classes": (labels, network.mask_classes),
+        "mask channels": (1 if mask is None else mask.channels, 1),
+        "spatial_shape": (spec.spatial_shape, network.spatial_shape),
+        "numbers of the classes": (sorted(spec.classes or ()), list(range(network.n_classes))),
+        "truncation": (spec.truncation, network.supports_truncation),
+    }
+
+
+# One lock for all generators, so that none has to be pickled. A child that was forked while another thread of its
+# parent held it would wait for ever, hence it gets a new one.
+_loading = threading.Lock()
+_is_forked = False
+
+
+def _after_fork() -> None:
+    global _loading, _is_forked
+    _loading, _is_forked = threading.Lock(), True
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork either
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def _refuse_gpu_after_fork(device: torch.device) -> None:
+    if device.type == "cuda" and _is_forked and get_worker_info() is not None:
+        raise RuntimeError(
+            f"a generator on {device} cannot sample in a forked DataLoader worker. Ways out: draw from a pool "
+            "(build_pool, SyntheticDataset); sample per batch in the main process (GenerativePrepareBatch); "
+            "use monai.data.ThreadDataLoader with num_workers=0; or start workers with "
+            "multiprocessing_context='spawn'."
+        )
