@@ -29,7 +29,7 @@ class NonFiniteLossError(RuntimeError):
 
 
 class VAETrainer(Trainer):
-    """Ignite engine that maximises the lower bound of a :class:`~monai_genaug.networks.LatentAutoencoder` or a subclass.
+    """Ignite engine that maximises the lower bound of a :class:`~monai_genaug.networks.LatentAutoencoder`.
 
     The noise of iteration i is a function of (seed, i, rank) alone, so that a run that was resumed at i goes on as the
     uninterrupted one would have. With a process group of several ranks, gradients are averaged over them.

@@ -39,9 +39,8 @@ def preprocessing_for(
 ) -> Compose:
     """Builds the chain: orientation, spacing, intensity, shape (centred), type.
 
-    Intensities are scaled before padding, so that padding is the lowest value and takes no part in the scaling. Pictures
-    (PNG, JPEG, ...) are read rows first, ``(C, height, width)``, as arrays of pictures usually are. MONAI's
-    cache datasets stop at a nested ``Compose``: inside a chain of yours write ``*preprocessing_for(...).transforms``.
+    Intensities are scaled before padding, so that padding is the lowest value and takes no part in the scaling.
+    Pictures (PNG, JPEG, ...) are read rows first, ``(C, height, width)``, as arrays of them usually are. MONAI's cache datasets stop at a nested ``Compose``: inside a chain of yours write ``*preprocessing_for(...).transforms``.
 
     Args:
         spec: the generator's.

@@ -96,7 +96,8 @@ class SampleGridHandler:
         return samples
 
     def _reconstructions(self, path: Path) -> None:
-        assert self.items is not None and isinstance(self.network, LatentAutoencoder)
+        assert self.items is not None
+        assert isinstance(self.network, LatentAutoencoder)
         device = next(self.network.parameters()).device
         chosen = [self.items[i] for i in range(min(self.count // 2 or 1, len(self.items)))]
         x, _ = self.keys.read(list_data_collate(chosen), self.network, device)

@@ -1,8 +1,6 @@
 # Copyright (c) monai_genaug contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Terms of the joint VAE: Dupont, "Learning disentangled joint continuous and discrete representations",
-arXiv 1804.00104.
-"""
+"""Terms of the joint VAE (Dupont, arXiv 1804.00104)."""
 
 from __future__ import annotations
 
@@ -44,5 +42,5 @@ def gumbel_softmax_draw(logits: Tensor, uniform: Tensor, temperature: float) -> 
 
 
 def linear_capacity(step: Tensor, steps: int, largest: float) -> Tensor:
-    """C of eq. 7 after ``step`` of ``steps`` iterations: it grows linearly from 0 to ``largest`` nats and stays there."""
+    """C of eq. 7 after ``step`` of ``steps`` iterations: linear from 0 to ``largest`` nats, then constant."""
     return largest * (step.double() / steps).clamp(max=1.0)

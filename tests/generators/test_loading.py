@@ -208,7 +208,7 @@ def test_link_out_of_the_bundle_is_refused(bundle: Path, tmp_path: Path) -> None
         (lambda c: c["network"].update(spatial_dims=4), "spatial_dims"),
         (
             lambda c: c.update(network={"_target_": "monai_genaug.latent.NormalLatent", "latent_dim": 4}),
-            "expected a VAE",
+            "no LatentDecoder",
         ),
         (lambda c: c["spec"].update(truncation=False), "truncation: spec False, network True"),
     ],
