@@ -12,7 +12,7 @@ from monai_genaug.generators.spec import GeneratorSpec, Provenance
 
 __all__ = ["per_class_spec"]
 
-_SHARED = ("outputs", "spatial_shape", "spacing", "orientation", "intensity", "intensity_range", "padding")
+_SHARED = ("outputs", "spatial_shape", "spacing", "orientation", "intensity", "intensity_range", "padding", "fitting")
 
 
 def per_class_spec(members: Mapping[str, GeneratorSpec], name: str | None = None) -> GeneratorSpec:
@@ -24,8 +24,8 @@ def per_class_spec(members: Mapping[str, GeneratorSpec], name: str | None = None
 
     Returns:
         What all members have. Licences are joined to one SPDX expression, with ``NOASSERTION`` for a member that names
-        none; hashes of training items are united; metrics are called ``"class: metric"``. There is truncation where
-        all have it, and an encoder where all read the same.
+        none; hashes of training items are united; metrics and warnings begin with their class. There is truncation
+        where all have it, and an encoder where all read the same.
 
     Raises:
         ValueError: members that make different things, or salted subject hashes differently (what differs is named).
@@ -48,6 +48,7 @@ def per_class_spec(members: Mapping[str, GeneratorSpec], name: str | None = None
         reproducible_batches=all(spec.reproducible_batches for spec in specs),
         data_licence=_licences(spec.data_licence for spec in specs),
         weights_licence=_licences(spec.weights_licence for spec in specs),
+        warnings=tuple(f"{class_name}: {text}" for class_name, spec in members.items() for text in spec.warnings),
         provenance=_provenance({name: spec.provenance for name, spec in members.items() if spec.provenance}),
     )
 

@@ -33,6 +33,7 @@ def test_classes_and_names() -> None:
         ("orientation", "LAS"),
         ("intensity", "minmax"),
         ("padding", "edge"),
+        ("fitting", "resize"),
         ("outputs", {"image": OutputSpec("image", 3, (0.0, 1.0), "float32")}),
     ],
 )
@@ -107,6 +108,11 @@ def test_provenance_is_united() -> None:
         metrics={"a: fid": 1.0, "b: fid": 2.0},
     )
     assert per_class_spec({"a": toy_spec()}).provenance is None
+
+
+def test_warnings_name_their_class() -> None:
+    spec = per_class_spec({"a": toy_spec(warnings=("one", "two")), "b": toy_spec(), "c": toy_spec(warnings=("one",))})
+    assert spec.warnings == ("a: one", "a: two", "c: one")
 
 
 def test_seed_that_all_share() -> None:
