@@ -281,16 +281,19 @@ def test_the_generator_s_step_leaves_no_trace_in_the_discriminator() -> None:
 
 
 def test_bfloat16_trains_and_is_not_float32() -> None:
-    weights = []
-    for amp in ("bfloat16", None):
+    outputs = []
+    for amp, low in (("bfloat16", torch.bfloat16), (None, torch.float32)):
         networks = toy_networks()
+        dtypes: list[torch.dtype] = []
+        for layer in (networks[0].to_image, networks[1].to_score):
+            layer.register_forward_hook(lambda _, inputs, out, found=dtypes: found.append(out.dtype))
         trainer = trainer_of(networks, pictures(8), amp=amp, adversarial="wasserstein", gradient_penalty=10.0)
         trainer.run()
         assert all(np.isfinite(value) for value in trainer.state.output.values())
+        assert dtypes[:5] == [low, low, low, torch.float32, low]  # fake, real, fake, penalty, fake for the generator
         assert all(parameter.dtype == torch.float32 for parameter in networks[0].parameters())
-        weights.append(trainer.state.output)
-    assert weights[0] != weights[1]
-    assert weights[0] == pytest.approx(weights[1], rel=0.1, abs=0.02)
+        outputs.append(trainer.state.output)
+    assert outputs[0] == pytest.approx(outputs[1], rel=0.1, abs=0.02)
 
 
 def test_bad_images_stop_before_the_discriminator_changes() -> None:
