@@ -152,6 +152,9 @@ class GeneratorSpec:
             raise ValueError(f"GeneratorSpec.padding is {self.padding!r}, allowed: 'constant', 'edge'.")
         if self.fitting not in ("pad_or_crop", "resize"):
             raise ValueError(f"GeneratorSpec.fitting is {self.fitting!r}, allowed: 'pad_or_crop', 'resize'.")
+        for name, value in (("encodes", self.encodes), ("warnings", self.warnings)):
+            if isinstance(value, str):
+                raise ValueError(f"GeneratorSpec.{name} is {value!r}, allowed: a tuple of texts.")
         object.__setattr__(self, "outputs", dict(self.outputs))
         object.__setattr__(self, "spatial_shape", tuple(int(s) for s in self.spatial_shape))
         if self.spacing is not None:

@@ -63,17 +63,19 @@ class ClassWiseLatent(LatentDistribution):
         """Fits each class to its own codes; see :meth:`LatentDistribution.fit`.
 
         Raises:
-            ValueError: no class per code, or a class with too few codes.
+            ValueError: no class per code, or a class with too few codes. Nothing is fitted then.
         """
         if classes is None or classes.shape != codes.shape[:1]:
             given = None if classes is None else tuple(classes.shape)
             raise ValueError(f"classes are {given}, needed: ({len(codes)},), one per code.")
-        super().fit(codes)
-        for k in range(len(self.members)):
+        fitted = copy.deepcopy(self.members)
+        for k, member in enumerate(fitted):
             try:
-                self.members[k].fit(codes[classes.to(codes.device) == k])
+                member.fit(codes[classes.to(codes.device) == k])
             except ValueError as error:
                 raise ValueError(f"class {k}: {error}") from error
+        super().fit(codes)
+        self.members = fitted
 
     def _draw(self, seeds: Sequence[int], truncation: float) -> Tensor:
         raise AssertionError("sample() draws class by class")

@@ -42,6 +42,7 @@ class JointLatent(LatentDistribution):
         self.continuous, self.n_categories = continuous, n_categories
         self.supports_truncation = continuous.supports_truncation  # type: ignore[misc]  # as its continuous part does
         self.register_buffer("frequencies", torch.full((n_categories,), 1.0 / n_categories))
+        self.spread = self._spread()
 
     @property
     def is_fitted(self) -> bool:
@@ -61,10 +62,13 @@ class JointLatent(LatentDistribution):
         check_codes(codes, self.latent_dim, at_least=2)
         z, probabilities = codes.split([self.continuous.latent_dim, self.n_categories], dim=1)
         self.continuous.fit(z)
-        # a neighbour keeps its category
-        self.spread = functional.pad(self.continuous.spread, (0, self.n_categories))
+        self.spread = self._spread()
         mean = probabilities.double().mean(dim=0)
         self.frequencies = (mean / mean.sum()).to(self.frequencies)
+
+    def _spread(self) -> Tensor:
+        """That of z; a neighbour keeps its category."""
+        return functional.pad(self.continuous.spread, (0, self.n_categories))
 
     def _draw(self, seeds: Sequence[int], truncation: float) -> Tensor:
         z = self.continuous.sample(seeds, truncation)

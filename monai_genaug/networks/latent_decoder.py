@@ -118,8 +118,8 @@ class LatentDecoder(nn.Module, ABC):
             return
         if classes.shape != (count,):
             raise ValueError(f"classes are {tuple(classes.shape)}, needed: ({count},).")
-        low, high = int(classes.min()), int(classes.max())
-        if low < 0 or high >= self.n_classes:
+        if bool(((classes < 0) | (classes >= self.n_classes)).any()):
+            low, high = int(classes.min()), int(classes.max())
             raise ValueError(f"classes lie from {low} to {high}, allowed: 0 to {self.n_classes - 1}.")
 
     def _split_code(self, code: Tensor) -> tuple[Tensor, Tensor]:

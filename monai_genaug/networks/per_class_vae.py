@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from monai_genaug.latent import ClassWiseLatent, LatentDistribution
 from monai_genaug.networks.joint_vae import JointVAE
@@ -18,6 +21,7 @@ from monai_genaug.networks.vae import VAE
 
 __all__ = ["PerClassVAE"]
 
+_Rows = list[tuple[int, Tensor]]  # number of a batch, and the rows in it that are meant
 _KINDS: dict[str, type[VAE]] = {"VAE": VAE, "RHVAE": RHVAE, "JointVAE": JointVAE}
 
 
@@ -42,7 +46,7 @@ class PerClassVAE(LatentAutoencoder):
             raise ValueError(f"kind is {kind!r}, allowed: {tuple(_KINDS)}.")
         if n_classes < 2:
             raise ValueError(f"n_classes is {n_classes}, allowed: 2 and more.")
-        members = [_KINDS[kind](**arguments) for _ in range(n_classes)]
+        members = [_KINDS[kind](**copy.deepcopy(arguments)) for _ in range(n_classes)]
         one = members[0]
         super().__init__(
             one.spatial_dims,
@@ -81,11 +85,16 @@ class PerClassVAE(LatentAutoencoder):
     def elbo(
         self, x: Tensor, observed: Tensor | None = None, generator: torch.Generator | None = None
     ) -> dict[str, Tensor]:
-        """See :meth:`LatentAutoencoder.elbo`: the mean over items of what each one's member gives."""
+        """See :meth:`LatentAutoencoder.elbo`: the mean over items of what each one's member gives.
+
+        The only item of its class in a batch is normalised by the running statistics of its member.
+        """
         own = self._without_planes(x)
         total: dict[str, Tensor] = {}
-        for member, rows in self._groups(self._class_planes(x)):
-            terms = member.elbo(own[rows], None if observed is None else observed[rows], generator)
+        for k, rows in self._groups(self._class_planes(x)):
+            member = self._member(k)
+            with _enough_statistics(member, len(rows)):
+                terms = member.elbo(own[rows], None if observed is None else observed[rows], generator)
             for name, value in terms.items():
                 share = value * (len(rows) / len(x))
                 total[name] = total[name] + share if name in total else share
@@ -93,22 +102,40 @@ class PerClassVAE(LatentAutoencoder):
 
     @torch.no_grad()
     def fit_generation(self, x: Sequence[Tensor], held_out: Sequence[Tensor]) -> None:
-        """Fits each member to its class."""
+        """Fits each member to its class.
+
+        Raises:
+            ValueError: a class with less than two items in ``x``; nothing is fitted then.
+        """
+        of_x, of_held_out = self._by_class(x), self._by_class(held_out)
+        counts = [sum(len(rows) for _, rows in where) for where in of_x]
+        if min(counts) < 2:
+            raise ValueError(f"the classes have {counts} training items, needed: 2 and more of each.")
+        channels = self.image_channels + self.mask_classes
         for k in range(self.n_classes):
-            self._member(k).fit_generation(_OfClass(x, self, k), _OfClass(held_out, self, k))
+            own, others = _OfClass(x, of_x[k], channels), _OfClass(held_out, of_held_out[k], channels)
+            self._member(k).fit_generation(own, others)
         self.latent.spread = torch.stack([self._member(k).latent.spread for k in range(self.n_classes)]).mean(dim=0)
 
     def _routed(self, one_hot: Tensor, run: Any) -> Tensor:
         """What the members give for their rows, in the order of the rows."""
         groups = list(self._groups(one_hot))
         order = torch.cat([rows for _, rows in groups]).argsort()
-        return torch.cat([run(member, rows) for member, rows in groups])[order]
+        return torch.cat([run(self._member(k), rows) for k, rows in groups])[order]
 
-    def _groups(self, one_hot: Tensor) -> Iterator[tuple[VAE, Tensor]]:
-        """Each class that is there: its member and its rows."""
+    def _groups(self, one_hot: Tensor) -> Iterator[tuple[int, Tensor]]:
+        """Each class that is there, and its rows."""
         classes = one_hot.argmax(dim=1)
         for k in classes.unique().tolist():
-            yield self._member(k), (classes == k).nonzero().flatten()
+            yield k, (classes == k).nonzero().flatten()
+
+    def _by_class(self, batches: Sequence[Tensor]) -> list[_Rows]:
+        """For each class, where its items are; every batch is looked at once."""
+        found: list[_Rows] = [[] for _ in range(self.n_classes)]
+        for number, batch in enumerate(batches):
+            for k, rows in self._groups(self._class_planes(batch)):
+                found[k].append((number, rows))
+        return found
 
     def _without_planes(self, x: Tensor) -> Tensor:
         return x[:, : self.image_channels + self.mask_classes]
@@ -120,21 +147,30 @@ class PerClassVAE(LatentAutoencoder):
 
 
 class _OfClass(Sequence[Tensor]):
-    """The items of one class, batch by batch, without their class planes; batches without any are left out."""
+    """The items of one class, batch by batch as they are asked for, without their class planes."""
 
-    def __init__(self, batches: Sequence[Tensor], network: PerClassVAE, k: int) -> None:
-        self.batches, self.network, self.k = batches, network, k
-        self.filled = [i for i, batch in enumerate(batches) if len(self._chosen(batch))]
+    def __init__(self, batches: Sequence[Tensor], rows: _Rows, n_channels: int) -> None:
+        self.batches, self.rows, self.n_channels = batches, rows, n_channels
 
     def __len__(self) -> int:
-        return len(self.filled)
+        return len(self.rows)
 
     def __getitem__(self, index: Any) -> Any:
-        return self._chosen(self.batches[self.filled[index]])
+        batch, rows = self.rows[index]
+        return self.batches[batch][rows, : self.n_channels]
 
-    def _chosen(self, batch: Tensor) -> Tensor:
-        is_class = self.network._class_planes(batch).argmax(dim=1) == self.k
-        return self.network._without_planes(batch)[is_class]
+
+@contextmanager
+def _enough_statistics(member: VAE, count: int) -> Iterator[None]:
+    """Batch norms of a member use their running statistics for a single item, which has none of its own."""
+    norms = [norm for norm in member.modules() if isinstance(norm, _BatchNorm) and norm.training]
+    for norm in norms if count == 1 else []:
+        norm.eval()
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.train()
 
 
 class _MemberLatents(ClassWiseLatent):

@@ -134,9 +134,12 @@ class VAE(LatentAutoencoder):
     @torch.no_grad()
     def fit_generation(self, x: Sequence[Tensor], held_out: Sequence[Tensor]) -> None:
         """Fits :attr:`latent` and the filter of images."""
-        codes = [self.encode(batch) for batch in x]
-        classes = [self._class_planes(batch).argmax(dim=1) for batch in x] if self.n_classes else None
-        self.latent.fit(torch.cat(codes), classes=None if classes is None else torch.cat(classes))
+        codes, classes = [], []
+        for batch in x:
+            codes.append(self.encode(batch))
+            if self.n_classes:
+                classes.append(self._class_planes(batch).argmax(dim=1))
+        self.latent.fit(torch.cat(codes), classes=torch.cat(classes) if classes else None)
         self._fit_spectral_gain(x, codes)
 
     def _fit_spectral_gain(self, x: Sequence[Tensor], codes: Sequence[Tensor]) -> None:

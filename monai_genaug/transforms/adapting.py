@@ -21,7 +21,8 @@ def _adapted(adapt: Callable[[Any], Any], sample: Item, item: Item, spec: Genera
     """``adapt`` applied to one generated sample, with the generator's affine where meta data are tracked.
 
     Raises:
-        ValueError: the result has other keys, channels or axes than the item.
+        ValueError: the result has other keys, channels or axes than the item, or another size where samples stand for
+            whole images and cannot be padded.
     """
     if get_track_meta():
         affine = voxel_affine(spec)
@@ -36,6 +37,11 @@ def _adapted(adapt: Callable[[Any], Any], sample: Item, item: Item, spec: Genera
             raise ValueError(
                 f"adapt made shape {tuple(tensor.shape)} for {key!r}, but the item has {tuple(item[key].shape)}: "
                 "channels and number of axes must agree."
+            )
+        if spec.fitting == "resize" and tensor.shape != item[key].shape:
+            raise ValueError(
+                f"adapt made shape {tuple(tensor.shape)} for {key!r}, but the item has {tuple(item[key].shape)}, and "
+                f"generator {spec.name!r} makes whole images: add Resized(...) to adapt."
             )
     return tensors
 

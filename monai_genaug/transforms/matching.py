@@ -70,10 +70,11 @@ def _check_shape(item: Tensor, spec: GeneratorSpec, output: OutputSpec, key: Any
             f"item {key!r} has {item.shape[0]} channels, generator {spec.name!r} makes {output.channels}; "
             "place this transform before one-hot encoding, or give adapt."
         )
-    if spec.spacing is None and tuple(item.shape[1:]) != spec.spatial_shape:
+    if (spec.spacing is None or spec.fitting == "resize") and tuple(item.shape[1:]) != spec.spatial_shape:
+        scale = "of whole images" if spec.fitting == "resize" else "without a voxel spacing"
         raise ValueError(
             f"item {key!r} has spatial shape {tuple(item.shape[1:])}, generator {spec.name!r} makes "
-            f"{spec.spatial_shape} without a voxel spacing: resize the items, or give adapt=Resized(...)."
+            f"{spec.spatial_shape} {scale}: resize the items, or, in mode 'sample', give adapt=Resized(...)."
         )
 
 

@@ -41,10 +41,12 @@ def build_stacks(
         out_channels: channels that the decoder makes, without activation.
 
     Raises:
-        ValueError: an unknown name, or a size that the stack cannot make.
+        ValueError: an unknown name, channels that are none, or a size that the stack cannot make.
     """
     if name not in STACKS:
         raise ValueError(f"stack is {name!r}, allowed: {STACKS}.")
+    if not channels or min(channels) < 1:
+        raise ValueError(f"channels are {tuple(channels)}, allowed: one and more numbers of 1 and more.")
     dims, coarse_to_fine = len(spatial_shape), tuple(reversed(channels))
     if name == "residual":
         grid = coarse_grid(spatial_shape, len(channels))
