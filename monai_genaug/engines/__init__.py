@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
+from monai_genaug.engines.latent_gan_trainer import LatentGANTrainer
 from monai_genaug.engines.vae_evaluator import VAEEvaluator
 from monai_genaug.engines.vae_trainer import NonFiniteLossError, VAETrainer
 
-__all__ = ["VAETrainer", "VAEEvaluator", "NonFiniteLossError"]
+__all__ = ["VAETrainer", "VAEEvaluator", "LatentGANTrainer", "NonFiniteLossError"]

@@ -8,7 +8,7 @@ from monai_genaug.generators.base import LatentGenerator, SampleGenerator
 from monai_genaug.generators.class_labels import plain_label, resolve_class_labels
 from monai_genaug.generators.hashing import content_hash, subject_hash
 from monai_genaug.generators.latent import VAEGenerator
-from monai_genaug.generators.loading import bundle_folder, list_generators, load_generator
+from monai_genaug.generators.loading import bundle_folder, list_generators, load_generator, read_spec
 from monai_genaug.generators.network import NetworkGenerator
 from monai_genaug.generators.pool import SamplePool
 from monai_genaug.generators.pool_building import build_pool
@@ -29,6 +29,7 @@ __all__ = [
     "GeneratorSpec",
     "OutputSpec",
     "Provenance",
+    "read_spec",
     "preprocessing_for",
     "content_hash",
     "subject_hash",

@@ -19,7 +19,7 @@ from monai_genaug.generators.pool_record import POOL_FILE
 from monai_genaug.generators.spec import GeneratorSpec
 from monai_genaug.networks import LatentAutoencoder
 
-__all__ = ["bundle_folder", "list_generators", "load_generator"]
+__all__ = ["bundle_folder", "list_generators", "load_generator", "read_spec"]
 
 _BUNDLES = Path(__file__).resolve().parent.parent / "bundles"
 
@@ -62,6 +62,15 @@ def _of_bundle(folder: Path, device: str | torch.device) -> NetworkGenerator:
 def list_generators() -> dict[str, GeneratorSpec]:
     """The shipped generators, sorted by name; reads their configs, not their weights."""
     return {name: BundleReference.read(_BUNDLES / name).spec for name in _shipped()}
+
+
+def read_spec(folder: str | os.PathLike[str]) -> GeneratorSpec:
+    """What a bundle folder says that its generator makes; its weights need not be there yet.
+
+    Raises:
+        ValueError: no bundle, or a config that cannot be used.
+    """
+    return BundleReference.read(Path(folder)).spec
 
 
 def bundle_folder(name: str) -> Path:

@@ -16,8 +16,9 @@ from torch import Tensor
 from torch.utils.data import get_worker_info
 from typing_extensions import Self
 
-from monai_genaug.generators.base import SampleGenerator, Samples
+from monai_genaug.generators.base import SampleGenerator, Samples, checked_seeds
 from monai_genaug.generators.bundle_reference import BundleReference
+from monai_genaug.generators.class_labels import ClassLabel, resolve_class_labels
 from monai_genaug.generators.spec import GeneratorSpec
 from monai_genaug.networks import LatentDecoder
 from monai_genaug.weights import state_sha256
@@ -94,6 +95,15 @@ class NetworkGenerator(SampleGenerator):
                     self._network = _frozen(network, self._device)
         return self._network
 
+    def codes(
+        self, seeds: Sequence[int], class_label: ClassLabel | Sequence[ClassLabel] | None = None, truncation: float = 1
+    ) -> Tensor:
+        """What the network reads when :meth:`sample` is called with the same arguments: ``(n, code_dim)``, float32."""
+        numbers = checked_seeds(seeds)
+        classes = resolve_class_labels(class_label, len(numbers), self._spec)
+        self._check_truncation(truncation)
+        return self._with_class(self._draw(numbers, classes, truncation), classes)
+
     def _generate(self, seeds: list[int], classes: list[int] | None, truncation: float) -> Samples:
         return self._decode(self._draw(seeds, classes, truncation), classes)
 
@@ -102,8 +112,7 @@ class NetworkGenerator(SampleGenerator):
 
     def _decode(self, z: Tensor, classes: Sequence[int] | None) -> Samples:
         network = self.network
-        numbers = None if classes is None else torch.tensor(classes, device=self._device)
-        decoded = network(network.with_class(z.to(self._device, torch.float32), numbers))
+        decoded = network(self._with_class(z.to(self._device, torch.float32), classes))
         samples: Samples = {}
         for name, output in self._spec.outputs.items():
             if output.kind == "image":
@@ -113,6 +122,10 @@ class NetworkGenerator(SampleGenerator):
                 labels = decoded[:, network.image_channels :].argmax(dim=1, keepdim=True)
                 samples[name] = labels.to(getattr(torch, output.dtype))
         return samples
+
+    def _with_class(self, z: Tensor, classes: Sequence[int] | None) -> Tensor:
+        numbers = None if classes is None else torch.tensor(classes, device=self._device)
+        return self.network.with_class(z, numbers)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self

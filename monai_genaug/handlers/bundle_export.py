@@ -51,7 +51,7 @@ class BundleExport:
 
     Args:
         checkpoint: where the best weights are.
-        network: the trained network; of a GAN, the averaged generator.
+        network: the trained network; of a GAN the averaged generator is taken.
         network_args: what its class was called with.
         source_bundle: bundle whose configs are copied and whose spec is the template.
         folder: the new bundle.
@@ -109,7 +109,7 @@ class BundleExport:
         """Fits and exports."""
         if current_rank() != 0:
             return
-        network = copy.deepcopy(self.network).cpu().eval()
+        network: LatentDecoder = copy.deepcopy(getattr(engine, "averaged", self.network)).cpu().eval()
         best = self.checkpoint.best_path
         if self.weights == "best" and best.is_file():
             load_strict(network, read_weights(best), str(best))

@@ -29,7 +29,7 @@ class SampleGridHandler:
 
     The seeds are always the same, so that the pictures of different epochs show the same samples getting better. As
     long as the network's latent distribution isn't fitted, codes are drawn from the prior. A conditional network's
-    samples go through its classes in turn.
+    samples go through its classes in turn. Of a GAN the averaged generator is shown.
 
     Args:
         network: any :class:`~monai_genaug.networks.LatentDecoder`.
@@ -72,14 +72,15 @@ class SampleGridHandler:
         """Writes the pictures of this epoch (rank 0 alone)."""
         if current_rank() != 0:
             return
-        with eval_mode(self.network):
+        network: LatentDecoder = getattr(engine, "averaged", self.network)
+        with eval_mode(network):
             name = f"epoch_{engine.state.epoch:04d}"
-            sample_grid(self._decode(self._codes()), self.folder / f"{name}.png")
+            sample_grid(self._decode(network, self._codes(network)), self.folder / f"{name}.png")
             if self.items is not None and len(self.items) > 0:
                 self._reconstructions(self.folder / f"{name}_reconstructed.png")
 
-    def _codes(self) -> Tensor:
-        network, seeds = self.network, range(self.count)
+    def _codes(self, network: LatentDecoder) -> Tensor:
+        seeds = range(self.count)
         classes = [seed % network.n_classes for seed in seeds] if network.n_classes else None
         if network.latent.is_fitted:
             z = network.draw_latent(seeds, classes)
@@ -87,11 +88,11 @@ class SampleGridHandler:
             z = standard_normal(seeds, network.latent_dim).float()
         return network.with_class(z, None if classes is None else torch.tensor(classes, device=z.device))
 
-    def _decode(self, codes: Tensor) -> dict[str, Tensor]:
-        decoded = self.network(codes.to(next(self.network.parameters()).device)).cpu()
-        channels = self.network.image_channels
+    def _decode(self, network: LatentDecoder, codes: Tensor) -> dict[str, Tensor]:
+        decoded = network(codes.to(next(network.parameters()).device)).cpu()
+        channels = network.image_channels
         samples = {"image": decoded[:, :channels]}
-        if self.network.mask_classes:
+        if network.mask_classes:
             samples["mask"] = decoded[:, channels:].argmax(dim=1, keepdim=True)
         return samples
 
@@ -105,6 +106,6 @@ class SampleGridHandler:
         originals = {"image": x[:, :channels].cpu()}
         if labels:
             originals["mask"] = x[:, channels : channels + labels].argmax(dim=1, keepdim=True).cpu()
-        decoded = self._decode(self.network.code_of(x))
+        decoded = self._decode(self.network, self.network.code_of(x))
         pairs = {name: torch.stack([originals[name], decoded[name]], dim=1).flatten(0, 1) for name in originals}
         sample_grid(pairs, path, titles=["original", "decoded"] * len(x))
