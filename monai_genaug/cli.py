@@ -52,6 +52,31 @@ def _demo(out: Annotated[Path, typer.Option(help="folder for the report and its 
     run_demo(out)
 
 
+@app.command("train")
+def _train(
+    data: Annotated[Path, typer.Argument(help="folder with a sub-folder per class, or of images alone")],
+    out: Annotated[Path, typer.Option(help="folder for the run; the bundle is its sub-folder bundle")],
+    model: Annotated[str, typer.Option(help="conditional_vae, vae, joint_vae, rhvae or sngan")] = "conditional_vae",
+    name: Annotated[str | None, typer.Option(help="of the generator; by default that of the folder")] = None,
+    size: Annotated[int | None, typer.Option(help="pixels or voxels per axis; by default 64 in 2D, 48 in 3D")] = None,
+    epochs: Annotated[int | None, typer.Option(help="by default as many as make 4000 steps")] = None,
+    subject: Annotated[
+        str | None, typer.Option(help="regular expression, one group: the subject in a path")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="of split and training")] = 0,
+    data_licence: Annotated[str, typer.Option(help="SPDX identifier")] = "NOASSERTION",
+) -> None:
+    """Train a generator on your own pictures or volumes and make a bundle of it; a stopped run goes on."""
+    from monai_genaug.blueprints import train_on_folder
+
+    try:
+        bundle = train_on_folder(data, out, model, name, size, epochs, subject, seed, data_licence)
+    except (ValueError, OSError) as error:
+        typer.echo(f"Error: {error}", err=True)
+        raise typer.Exit(2) from error
+    typer.echo(f'generator = monai_genaug.load_generator("{bundle}")')
+
+
 def _spec(name: str) -> GeneratorSpec:
     """The spec of a generator; an unknown name or a broken bundle ends the program with the reason."""
     from monai_genaug.generators.loading import load_generator

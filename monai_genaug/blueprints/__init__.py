@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from monai_genaug.blueprints.models import MODELS
+from monai_genaug.blueprints.own_images import train_on_folder
 from monai_genaug.blueprints.writing import write_untrained_bundle
 
-__all__ = ["write_untrained_bundle"]
+__all__ = ["MODELS", "train_on_folder", "write_untrained_bundle"]

@@ -40,9 +40,9 @@ def write_untrained_bundle(
         spec: what the generator will make.
         network: class name of the network in :mod:`monai_genaug.networks`.
         network_args: what it is called with; scalars and lists.
-        training: entries of ``train.json`` that replace those of the blueprint; a name with ``#`` reaches inside, as
-            on MONAI's command line.
-        metadata: entries of ``metadata.json`` that do.
+        training: entries of ``train.json`` that replace those of the blueprint, or further ones; a name with ``#``
+            reaches inside, as on MONAI's command line, to an entry that must be there.
+        metadata: the same for ``metadata.json``.
 
     Returns:
         The folder.
@@ -97,7 +97,7 @@ def _changed(config: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, An
         place: Any = config
         for step in outer:
             place = place[int(step) if isinstance(place, list) else step]
-        if last not in place:
+        if outer and last not in place:
             raise ValueError(f"the blueprint has no entry {name!r}; there are {sorted(place)}.")
         place[last] = json.loads(json.dumps(value))
     return config

@@ -22,7 +22,7 @@ __all__ = ["check_images"]
 _Form = tuple[int, int]  # channels, spatial dimensions
 
 
-def check_images(items: Sequence[Mapping[str, Any]], channels: int | None = None) -> None:
+def check_images(items: Sequence[Mapping[str, Any]], channels: int | None = None) -> tuple[int, int]:
     """Checks that every image can be opened and that all are of one kind.
 
     PNG files are read whole (checksums), JPEG files decoded at reduced size, other pictures decoded; of NIfTI and
@@ -32,6 +32,9 @@ def check_images(items: Sequence[Mapping[str, Any]], channels: int | None = None
         items: data list whose ``"image"`` is a path, or a channel-first array or tensor. A NIfTI file with a fourth
             axis has its channels there.
         channels: how many each image must have; None: the number that most of them have.
+
+    Returns:
+        The number of channels and of spatial dimensions, the same of all images.
 
     Raises:
         ValueError: no items, or images that cannot be read, show indices into a palette, have several pages, another
@@ -59,6 +62,9 @@ def check_images(items: Sequence[Mapping[str, Any]], channels: int | None = None
     if problems:
         shown = _first_five(f"{_named(items[number], number)} ({problems[number]})" for number in sorted(problems))
         raise ValueError(f"{len(problems)} of {len(items)} images cannot be used: {shown}")
+    assert expected is not None  # some image is without problems
+    assert dims is not None
+    return expected, dims
 
 
 def _form_of(image: Any) -> _Form:

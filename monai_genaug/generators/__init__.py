@@ -10,6 +10,7 @@ from monai_genaug.generators.hashing import content_hash, subject_hash
 from monai_genaug.generators.latent import VAEGenerator
 from monai_genaug.generators.loading import bundle_folder, list_generators, load_generator, read_spec
 from monai_genaug.generators.network import NetworkGenerator
+from monai_genaug.generators.per_class import PerClassGenerator
 from monai_genaug.generators.pool import SamplePool
 from monai_genaug.generators.pool_building import build_pool
 from monai_genaug.generators.preprocessing import preprocessing_for
@@ -21,6 +22,7 @@ __all__ = [
     "LatentGenerator",
     "NetworkGenerator",
     "VAEGenerator",
+    "PerClassGenerator",
     "SamplePool",
     "build_pool",
     "load_generator",

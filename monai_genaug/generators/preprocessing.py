@@ -7,9 +7,10 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
-from monai.config import KeysCollection
-from monai.data import PILReader
+from monai.config import KeysCollection, PathLike
+from monai.data import PILReader, is_supported_format
 from monai.transforms import (
     Compose,
     EnsureTyped,
@@ -24,6 +25,7 @@ from monai.transforms import (
     Spacingd,
     Transform,
 )
+from monai.utils import ensure_tuple
 
 from monai_genaug.generators.spec import GeneratorSpec
 
@@ -40,7 +42,8 @@ def preprocessing_for(
     """Builds the chain: orientation, spacing, intensity, shape (centred), type.
 
     Intensities are scaled before padding, so that padding is the lowest value and takes no part in the scaling.
-    Pictures (PNG, JPEG, ...) are read rows first, ``(C, height, width)``, as arrays of them usually are. MONAI's cache datasets stop at a nested ``Compose``: inside a chain of yours write ``*preprocessing_for(...).transforms``.
+    Pictures (PNG, JPEG, ...) are read rows first, ``(C, height, width)``, as arrays of them usually are. MONAI's cache
+    datasets stop at a nested ``Compose``: inside a chain of yours write ``*preprocessing_for(...).transforms``.
 
     Args:
         spec: the generator's.
@@ -87,10 +90,27 @@ def preprocessing_for(
 
 
 def _loader(keys: Sequence[str]) -> LoadImaged:
-    """MONAI's readers, but pictures are not transposed."""
+    """MONAI's readers, and one for pictures."""
     loader = LoadImaged(keys, ensure_channel_first=True)
-    loader.register(PILReader(reverse_indexing=False))
+    loader.register(_PictureReader())
     return loader
+
+
+class _PictureReader(PILReader):
+    """MONAI's reader of pictures, but rows come first, TIFF files are known, and palettes are refused."""
+
+    def __init__(self) -> None:
+        super().__init__(reverse_indexing=False)
+
+    def verify_suffix(self, filename: Sequence[PathLike] | PathLike) -> bool:
+        return bool(super().verify_suffix(filename) or is_supported_format(filename, ["tif", "tiff"]))
+
+    def get_data(self, img: Any) -> tuple[np.ndarray[Any, Any], dict[str, Any]]:
+        for picture in ensure_tuple(img):
+            if picture.mode == "P":
+                raise ValueError("the picture holds indices into a palette: convert it to grey or RGB.")
+        data: tuple[np.ndarray[Any, Any], dict[str, Any]] = super().get_data(img)
+        return data
 
 
 def _scale_intensity(spec: GeneratorSpec, key: str, value_range: tuple[float, float]) -> Transform:

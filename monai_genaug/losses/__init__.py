@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+from monai_genaug.losses.adversarial import ADVERSARIAL_KINDS, discriminator_loss, generator_loss
 from monai_genaug.losses.capacity import gumbel_softmax_draw, linear_capacity, uniform_categorical_kl
+from monai_genaug.losses.gradient_penalty import gradient_penalty
 from monai_genaug.losses.likelihoods import (
     bernoulli_log_likelihood,
     categorical_log_likelihood,
@@ -14,10 +16,14 @@ from monai_genaug.losses.likelihoods import (
 )
 
 __all__ = [
+    "ADVERSARIAL_KINDS",
     "bernoulli_log_likelihood",
     "categorical_log_likelihood",
     "diagonal_gaussian_log_density",
+    "discriminator_loss",
     "gaussian_log_likelihood",
+    "generator_loss",
+    "gradient_penalty",
     "gumbel_softmax_draw",
     "linear_capacity",
     "standard_normal_kl",

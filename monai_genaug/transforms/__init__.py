@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from monai_genaug.transforms.classical import CLASSICAL_RECIPES, classical_recipe
 from monai_genaug.transforms.field_of_view import FieldOfView, FieldOfViewD, FieldOfViewd, FieldOfViewDict
 from monai_genaug.transforms.item_ids import assign_ids
 from monai_genaug.transforms.prepare_batch import GenerativePrepareBatch
@@ -21,6 +22,8 @@ from monai_genaug.transforms.replace_with_synthetic import (
 )
 
 __all__ = [
+    "CLASSICAL_RECIPES",
+    "classical_recipe",
     "RandGenerativeSample",
     "RandGenerativeSampleD",
     "RandGenerativeSampleDict",

@@ -1,0 +1,94 @@
+# Copyright (c) monai_genaug contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The networks that can be trained on images of one's own, with settings for modest sizes and hardware."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["MODELS", "BlueprintModel", "model_named"]
+
+
+@dataclass(frozen=True)
+class BlueprintModel:
+    """A network and how it is trained.
+
+    Attributes:
+        method: ``"vae"`` or ``"gan"``.
+        network: class name in :mod:`monai_genaug.networks`.
+        conditional: whether it needs classes; None: takes them where there are some.
+        truncation: whether its samples can be truncated.
+        network_args: arguments of the network for a shape, channels and a number of classes.
+        training: entries of ``train.json`` for the same.
+    """
+
+    method: str
+    network: str
+    conditional: bool | None
+    truncation: bool
+    network_args: Callable[[Sequence[int], int, int], dict[str, Any]]
+    training: Callable[[Sequence[int], int, int], dict[str, Any]] = lambda shape, channels, classes: {}
+
+
+def model_named(name: str) -> BlueprintModel:
+    """The model.
+
+    Raises:
+        ValueError: an unknown name.
+    """
+    if name not in MODELS:
+        raise ValueError(f"model is {name!r}, allowed: {tuple(MODELS)}.")
+    return MODELS[name]
+
+
+def _common(shape: Sequence[int], channels: int) -> dict[str, Any]:
+    return {"spatial_dims": len(shape), "spatial_shape": list(shape), "image_channels": channels}
+
+
+def _stacked(shape: Sequence[int], channels: int) -> dict[str, Any]:
+    """The plain stack in 2D; in 3D, where its output block is expensive, the residual one."""
+    if len(shape) == 2:
+        return {**_common(shape, channels), "channels": [16, 32, 64, 128, 256], "stack": "batch_norm"}
+    return {**_common(shape, channels), "channels": [16, 32, 64], "stack": "residual"}
+
+
+def _conditional_vae(shape: Sequence[int], channels: int, classes: int) -> dict[str, Any]:
+    return {**_stacked(shape, channels), "latent_dim": 32, "latent": "gaussian_mixture", "n_classes": classes}
+
+
+def _vae(shape: Sequence[int], channels: int, classes: int) -> dict[str, Any]:
+    return {**_stacked(shape, channels), "latent_dim": 32, "latent": "gaussian_mixture"}
+
+
+def _joint_vae(shape: Sequence[int], channels: int, classes: int) -> dict[str, Any]:
+    capacities = {"capacity_continuous": 60.0, "capacity_discrete": 2.0, "capacity_steps": 2500}
+    codes = {"continuous_dim": 32, "n_categories": 10, "latent": "gaussian_mixture"}
+    return {**_stacked(shape, channels), **codes, **capacities}
+
+
+def _rhvae(shape: Sequence[int], channels: int, classes: int) -> dict[str, Any]:
+    halvings = [16, 32, 64, 64][: 4 if len(shape) == 3 else 3]
+    flow = {"n_leapfrog": 1, "leapfrog_step": 0.001, "second_order": False}
+    return {**_common(shape, channels), "channels": halvings, "latent_dim": 16, **flow}
+
+
+def _dcgan(shape: Sequence[int], channels: int, classes: int) -> dict[str, Any]:
+    return {**_common(shape, channels), "latent_dim": 128, "channels": [256, 128, 64, 32], "n_classes": classes}
+
+
+def _critic(shape: Sequence[int], channels: int, classes: int) -> dict[str, Any]:
+    heads = {"n_classes": classes, "class_heads": ["projection", "auxiliary"]} if classes else {}
+    critic = {**_common(shape, channels), "channels": [32, 64, 128, 256], "spectral_norm": True, **heads}
+    return {"discriminator_args": critic, "lr": 0.0002, "trainer#adversarial": "hinge", "batch_size": 16}
+
+
+MODELS = {
+    "vae": BlueprintModel("vae", "VAE", False, True, _vae),
+    "conditional_vae": BlueprintModel("vae", "ConditionalVAE", True, True, _conditional_vae),
+    "joint_vae": BlueprintModel("vae", "JointVAE", False, True, _joint_vae),
+    "rhvae": BlueprintModel("vae", "RHVAE", False, False, _rhvae),
+    "sngan": BlueprintModel("gan", "DCGANGenerator", None, True, _dcgan, _critic),
+}
+"""Name -> model."""
