@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Column, Table
+from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from monai_genaug.generators.spec import GeneratorSpec
@@ -25,17 +27,32 @@ app = typer.Typer(
 
 
 @app.command("list")
-def _list() -> None:
+def _list(
+    commercial: Annotated[bool, typer.Option("--commercial", help="only what may be used commercially")] = False,
+) -> None:
     """List the generators that come with the package."""
     from monai_genaug.generators.loading import list_generators
 
-    table = Table(Column("name", no_wrap=True), "makes", "shape", "classes", "licence of the weights")
-    for name, spec in list_generators().items():
-        made = " + ".join(spec.outputs)
+    specs = {name: spec for name, spec in list_generators().items() if not (commercial and _is_non_commercial(spec))}
+    table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    for column in ("name", "makes", "shape", "classes", "licence"):
+        table.add_column(column, no_wrap=column != "classes")
+    notes = []
+    if any(map(_is_non_commercial, specs.values())):
+        notes.append("* not for commercial use, which holds for samples too (list --commercial leaves these out)")
+    number = 0
+    for name, spec in specs.items():
+        number += bool(spec.warnings)
+        notes += [f"[{number}] {warning}" for warning in spec.warnings]
+        mark = ("*" if _is_non_commercial(spec) else "") + (f" [{number}]" if spec.warnings else "")
         shape = "x".join(str(size) for size in spec.spatial_shape)
         classes = ", ".join(spec.classes.values()) if spec.classes else "-"
-        table.add_row(name, made, shape, classes, spec.weights_licence or "-")
-    Console().print(table)
+        cells = (f"{name}{mark}", ", ".join(spec.outputs), shape, classes, spec.weights_licence or "-")
+        table.add_row(*(Text(cell) for cell in cells))
+    console = Console(highlight=False, markup=False)
+    console.print(table)
+    for note in notes:
+        console.print(note)
 
 
 @app.command("info")
@@ -60,9 +77,7 @@ def _train(
     name: Annotated[str | None, typer.Option(help="of the generator; by default that of the folder")] = None,
     size: Annotated[int | None, typer.Option(help="pixels or voxels per axis; by default 64 in 2D, 48 in 3D")] = None,
     epochs: Annotated[int | None, typer.Option(help="by default as many as make 4000 steps")] = None,
-    subject: Annotated[
-        str | None, typer.Option(help="regular expression, one group: the subject in a path")
-    ] = None,
+    subject: Annotated[str | None, typer.Option(help="regular expression, one group: the subject in a path")] = None,
     seed: Annotated[int, typer.Option(help="of split and training")] = 0,
     data_licence: Annotated[str, typer.Option(help="SPDX identifier")] = "NOASSERTION",
 ) -> None:
@@ -86,3 +101,8 @@ def _spec(name: str) -> GeneratorSpec:
     except (ValueError, OSError) as error:  # OSError: a folder that cannot be read
         typer.echo(f"Error: {error}", err=True)
         raise typer.Exit(2) from error
+
+
+def _is_non_commercial(spec: GeneratorSpec) -> bool:
+    """Whether the licence of weights or data forbids commercial use: Creative Commons with the element NC."""
+    return any("NC" in licence.split("-") for licence in (spec.weights_licence, spec.data_licence))
