@@ -28,14 +28,11 @@ def augmented(x: Tensor, seed: int = 0, **arguments: Any) -> Tensor:
 
 
 def shifted(x: np.ndarray, shift: tuple[int, ...]) -> np.ndarray:
-    """One image ``(C, *spatial)``, moved; what comes in is 0."""
-    out = np.zeros_like(x)
-    pairs = [
-        (slice(max(s, 0), n + min(s, 0)), slice(max(-s, 0), n + min(-s, 0)))
-        for s, n in zip(shift, x.shape[1:], strict=True)
-    ]
-    out[(slice(None), *(to for to, _ in pairs))] = x[(slice(None), *(source for _, source in pairs))]
-    return out
+    """One image ``(C, *spatial)``, moved; what comes in repeats the border."""
+    reach = max(map(abs, shift))
+    wide = np.pad(x, [(0, 0), *[(reach, reach)] * len(shift)], mode="edge")
+    box = tuple(slice(reach - s, reach - s + n) for s, n in zip(shift, x.shape[1:], strict=True))
+    return wide[(slice(None), *box)]
 
 
 def test_turned_off_it_is_the_identity_and_draws_nothing() -> None:

@@ -18,7 +18,8 @@ class DifferentiableAugmentation(nn.Module):
 
     Args:
         flip: mirror half of the samples. The generator then learns to make mirrored images, too.
-        translation: largest shift, as a share of each axis; what comes in is 0.
+        translation: largest shift, as a share of each axis; what comes in repeats the border. (Zeros, as in the paper,
+            teach a generator black edges where the training is short.)
         brightness: largest offset, in units of the intensity.
         contrast: largest deviation from 1 of the factor on the distance from a sample's mean.
         cutout: size of a box of zeros, as a share of each axis; its centre lies anywhere in the image.
@@ -84,9 +85,8 @@ class DifferentiableAugmentation(nn.Module):
             reach = int(size * self.translation + 0.5)
             shift = torch.randint(-reach, reach + 1, (len(images), 1))
             source = torch.arange(size) - shift  # (n, size): where each position's value comes from
-            inside = _along(((source >= 0) & (source < size)).to(images), images, axis)
             index = _along(source.clamp(0, size - 1).to(images.device), images, axis)
-            images = torch.take_along_dim(images, index, dim=axis) * inside
+            images = torch.take_along_dim(images, index, dim=axis)
         return images
 
     def _cut_out(self, images: Tensor) -> Tensor:
