@@ -9,11 +9,14 @@ import math
 import torch
 from torch import Tensor
 
+from monai_genaug.metrics.blocks import mean_row, row_blocks
 from monai_genaug.metrics.checks import check_features
+from monai_genaug.metrics.feature_metric import FeatureMetric
 
-__all__ = ["frechet_distance"]
+__all__ = ["FrechetDistanceMetric", "frechet_distance"]
 
 
+@torch.no_grad()
 def frechet_distance(real: Tensor, synthetic: Tensor) -> float:
     """Squared 2-Wasserstein distance between Gaussians fitted to two sets of features.
 
@@ -22,6 +25,10 @@ def frechet_distance(real: Tensor, synthetic: Tensor) -> float:
     by the triangles of their QR decompositions. No matrix root is taken and nothing larger than
     min(n, d) x min(m, d) is decomposed.
 
+    It sees means and covariances alone, quality and diversity in one number. It is too large for few samples (two sets
+    of one distribution have no distance of 0), so that only values of equal numbers can be compared:
+    :func:`kernel_distance` has no such bias.
+
     Args:
         real, synthetic: ``(n, d)`` and ``(m, d)``, at least two rows each.
 
@@ -29,13 +36,31 @@ def frechet_distance(real: Tensor, synthetic: Tensor) -> float:
         The distance, in squared units of the features; 0 for equal moments.
 
     Raises:
-        ValueError: fewer than two rows, different feature sizes, NaN or infinity.
+        ValueError: fewer than two rows, or features that :func:`check_features` refuses.
     """
     check_features(real, synthetic, at_least=2)
-    x, y = real.double(), synthetic.double()
-    shift = (x.mean(dim=0) - y.mean(dim=0)).square().sum()
-    x, y = x - x.mean(dim=0), y - y.mean(dim=0)
-    x, y = x / math.sqrt(len(x) - 1), y / math.sqrt(len(y) - 1)
-    r, s = torch.linalg.qr(x, mode="r").R, torch.linalg.qr(y, mode="r").R
-    cross = torch.linalg.svdvals(r @ s.T).sum()
+    real_mean, synthetic_mean = mean_row(real), mean_row(synthetic)
+    x, y = _triangle(real, real_mean), _triangle(synthetic, synthetic_mean)
+    shift = (real_mean - synthetic_mean).square().sum()
+    cross = torch.linalg.svdvals(x @ y.T).sum()
     return float((shift + x.square().sum() + y.square().sum() - 2.0 * cross).clamp(min=0.0))
+
+
+class FrechetDistanceMetric(FeatureMetric):
+    """:func:`frechet_distance` of features that come in batches, see :class:`FeatureMetric`."""
+
+    def aggregate(self) -> float:
+        """The distance."""
+        return frechet_distance(*self.gathered())
+
+
+def _triangle(features: Tensor, mean: Tensor) -> Tensor:
+    """A matrix R ``(min(n, d), d)`` with R^T R = covariance, from a QR decomposition that takes the rows in blocks."""
+    n, d = features.shape
+    rows: list[Tensor] = []
+    for _, block in row_blocks(features, mean):
+        rows.append(block / math.sqrt(n - 1))
+        if sum(map(len, rows)) > 2 * d:
+            rows = [torch.linalg.qr(torch.cat(rows), mode="r").R]
+    r = torch.cat(rows)
+    return r if len(r) <= d else torch.linalg.qr(r, mode="r").R
