@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -45,9 +47,14 @@ def family_arguments(kind: str, shape: Sequence[int] = SHAPE, **changes: Any) ->
 
 def family_network(kind: str, shape: Sequence[int] = SHAPE, seed: int = 0, **changes: Any) -> Any:
     """A network with random weights, whose samples and classes differ by more than a rounding error."""
+    return copy.deepcopy(_built(kind, tuple(shape), seed, tuple(changes.items())))
+
+
+@functools.cache
+def _built(kind: str, shape: tuple[int, ...], seed: int, changes: tuple[tuple[str, Any], ...]) -> LatentDecoder:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = FAMILIES[kind][0](**family_arguments(kind, shape, **changes))
+        network = FAMILIES[kind][0](**family_arguments(kind, shape, **dict(changes)))
         with torch.no_grad():
             for name, parameter in network.named_parameters():
                 if "norm" in name:

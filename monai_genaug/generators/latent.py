@@ -113,7 +113,12 @@ class VAEGenerator(NetworkGenerator, LatentGenerator):
         return None if classes is None else torch.tensor(classes, device=self._device)
 
     @classmethod
-    def _check_fits(cls, network: LatentDecoder, spec: GeneratorSpec) -> None:
+    def check_fits(cls, network: LatentDecoder, spec: GeneratorSpec) -> None:
+        """See :meth:`NetworkGenerator.check_fits`.
+
+        Raises:
+            ValueError: also a network without encoder.
+        """
         if not isinstance(network, LatentAutoencoder):
             raise ValueError(f"{type(network).__name__} has no encoder: use NetworkGenerator.")
-        super()._check_fits(network, spec)
+        super().check_fits(network, spec)

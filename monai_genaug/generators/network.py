@@ -43,7 +43,7 @@ class NetworkGenerator(SampleGenerator):
     """Whether :attr:`spec` may say that the generator encodes."""
 
     def __init__(self, network: LatentDecoder, spec: GeneratorSpec, device: str | torch.device = "cpu") -> None:
-        self._check_fits(network, spec)
+        self.check_fits(network, spec)
         super().__init__(spec if spec.sha256 else spec.replace(sha256=state_sha256(network.state_dict())), device)
         self._reference: BundleReference | None = None
         self._network: LatentDecoder | None = _frozen(copy.deepcopy(network), self._device)
@@ -91,7 +91,7 @@ class NetworkGenerator(SampleGenerator):
                 if self._network is None:
                     assert self._reference is not None
                     network = self._reference.build_network()
-                    self._check_fits(network, self._spec)
+                    self.check_fits(network, self._spec)
                     self._network = _frozen(network, self._device)
         return self._network
 
@@ -142,7 +142,12 @@ class NetworkGenerator(SampleGenerator):
             self._network, self._spec = None, self._reference.spec
 
     @classmethod
-    def _check_fits(cls, network: LatentDecoder, spec: GeneratorSpec) -> None:
+    def check_fits(cls, network: LatentDecoder, spec: GeneratorSpec) -> None:
+        """Refuses a spec that says something else than the network.
+
+        Raises:
+            ValueError: the text names all that differs.
+        """
         wrong = [
             f"{what}: spec {given}, network {own}"
             for what, (given, own) in _facts(network, spec).items()

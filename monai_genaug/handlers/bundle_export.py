@@ -20,7 +20,9 @@ from torch import Tensor
 
 from monai_genaug.generators import (
     GeneratorSpec,
+    NetworkGenerator,
     Provenance,
+    VAEGenerator,
     content_hash,
     current_rank,
     derive_seed,
@@ -67,7 +69,8 @@ class BundleExport:
             learning rate that ends at 0, the last weights are then the better ones.
 
     Raises:
-        ValueError: another value of ``weights``; when training starts: the folder lies inside the source bundle.
+        ValueError: another value of ``weights``, a class key that the network doesn't need, or none where it does; when
+            training starts: the folder lies inside the source bundle, or its spec fits neither network nor keys.
         FileExistsError: when training starts: the folder exists.
     """
 
@@ -89,6 +92,8 @@ class BundleExport:
     ) -> None:
         if weights not in ("best", "last"):
             raise ValueError(f"weights is {weights!r}, allowed: 'best', 'last'.")
+        if (class_key is None) != (network.n_classes == 0):
+            raise ValueError(f"class_key is {class_key!r}, but the network has {network.n_classes} classes.")
         self.weights = weights
         self.checkpoint, self.network, self.network_args = checkpoint, network, dict(network_args)
         self.source, self.folder = Path(source_bundle), Path(folder)
@@ -104,6 +109,10 @@ class BundleExport:
     def check(self, engine: Engine) -> None:
         """Refuses before training what export would refuse after it."""
         check_export_target(self.source, self.folder)
+        spec = self._template()
+        kind = VAEGenerator if isinstance(self.network, LatentAutoencoder) else NetworkGenerator
+        kind.check_fits(self.network, spec)
+        _Items(self.train_items, spec, self.keys, self.batch_size)
 
     def __call__(self, engine: Engine) -> None:
         """Fits and exports."""
@@ -114,8 +123,7 @@ class BundleExport:
         if self.weights == "best" and best.is_file():
             load_strict(network, read_weights(best), str(best))
         _round_as_stored(network)
-        spec = BundleReference.read(self.source).spec
-        spec = spec.replace(spatial_shape=network.spatial_shape, truncation=network.supports_truncation)
+        spec = self._template()
         train = _Items(self.train_items, spec, self.keys, self.batch_size)
         if isinstance(network, LatentAutoencoder):
             held_out = _Items(self.val_items, spec, self.keys, self.batch_size)
@@ -125,12 +133,16 @@ class BundleExport:
         spec = spec.replace(provenance=self._provenance(spec, train))
         export_bundle(network, self.network_args, spec, self.source, self.folder)
 
+    def _template(self) -> GeneratorSpec:
+        spec = BundleReference.read(self.source).spec
+        return spec.replace(spatial_shape=self.network.spatial_shape, truncation=self.network.supports_truncation)
+
     def _inputs(self, items: _Items, network: LatentAutoencoder) -> _Inputs:
         return _Inputs(items, network, self.class_key)
 
     def _codes(self, network: LatentDecoder) -> list[Tensor]:
         """New codes in batches, with the classes of the training items."""
-        labels = [] if self.class_key is None else [int(plain_label(item[self.class_key])) for item in self.train_items]
+        labels = [] if self.class_key is None else [_label(item, self.class_key) for item in self.train_items]
         batches = []
         for start in range(0, _CALIBRATION_CODES, _CALIBRATION_BATCH):
             seeds = [derive_seed("calibration", self.seed, i) for i in range(start, start + _CALIBRATION_BATCH)]
@@ -167,9 +179,9 @@ class _Items:
         self, items: Sequence[Mapping[str, Any]], spec: GeneratorSpec, keys: Sequence[str], batch_size: int
     ) -> None:
         self.items, self.spec, self.batch_size = items, spec, batch_size
-        self.names = dict(zip(spec.outputs, keys, strict=True))
         are_paths = len(items) > 0 and isinstance(items[0][keys[0]], (str, os.PathLike))
         self.preprocessing: Compose = preprocessing_for(spec, keys, load=are_paths)
+        self.names = dict(zip(spec.outputs, keys, strict=True))
 
     def load(self, item: Mapping[str, Any]) -> dict[str, Tensor]:
         """Output name -> tensor."""
@@ -183,28 +195,31 @@ class _Items:
 
 
 class _Inputs(Sequence[Tensor]):
-    """Batches of what an encoder reads."""
+    """Batches of what an encoder reads, class by class: what looks for one class then reads few batches."""
 
     def __init__(self, items: _Items, network: LatentAutoencoder, class_key: str | None) -> None:
-        self.items, self.network, self.class_key = items, network, class_key
+        self.items, self.network = items, network
+        self.spec = items.spec.replace(encodes=tuple(items.spec.outputs))
+        self.chosen, self.labels = items.items, None
+        if class_key is not None:
+            self.chosen = sorted(items.items, key=lambda item: _label(item, class_key))
+            self.labels = [_label(item, class_key) for item in self.chosen]
 
     def __len__(self) -> int:
-        return -(-len(self.items.items) // self.items.batch_size)
+        return -(-len(self.chosen) // self.items.batch_size)
 
     def __getitem__(self, index: Any) -> Any:
         if not 0 <= index < len(self):
             raise IndexError(index)
-        size = self.items.batch_size
-        chosen = self.items.items[index * size : (index + 1) * size]
-        made = [self.items.load(item) for item in chosen]
-        x = encoder_input(
-            {name: torch.stack([one[name] for one in made]) for name in self.items.names}, self.items.spec
-        )
-        if self.class_key is None:
-            return self.network.with_class_planes(x)
-        return self.network.with_class_planes(
-            x, torch.tensor([int(plain_label(item[self.class_key])) for item in chosen])
-        )
+        part = slice(index * self.items.batch_size, (index + 1) * self.items.batch_size)
+        made = [self.items.load(item) for item in self.chosen[part]]
+        batch = {name: torch.stack([one[name] for one in made]) for name in self.items.names}
+        classes = None if self.labels is None else torch.tensor(self.labels[part])
+        return self.network.with_class_planes(encoder_input(batch, self.spec), classes)
+
+
+def _label(item: Mapping[str, Any], class_key: str) -> int:
+    return int(plain_label(item[class_key]))
 
 
 def _round_as_stored(network: LatentDecoder) -> None:

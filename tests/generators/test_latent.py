@@ -13,9 +13,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from monai_genaug.generators import GeneratorSpec, OutputSpec, VAEGenerator
+from monai_genaug.generators.base import POSTERIOR_STREAM
 from monai_genaug.latent import TruncatedNormalLatent
+from monai_genaug.latent.draws import standard_normal
 from monai_genaug.networks import VAE
 from tests.toy import LABELS, LATENT_DIM, toy_generator, toy_network, toy_spec
+from tests.toy_families import family_generator, pictures
 
 SHAPE = (8, 8, 8)
 SEEDS = list(range(9))
@@ -246,3 +249,54 @@ def test_gpu_agrees_with_itself_for_any_batch(generator: VAEGenerator) -> None:
     assert torch.equal(on_gpu.sample_latent(SEEDS).cpu(), generator.sample_latent(SEEDS))
     alone = torch.cat([on_gpu.sample([seed])["image"] for seed in SEEDS])
     torch.testing.assert_close(alone, samples["image"], rtol=0, atol=1e-4)
+
+
+@pytest.fixture(scope="module", params=["conditional_vae", "per_class_vae"])
+def conditional(request: pytest.FixtureRequest) -> VAEGenerator:
+    made = family_generator(request.param)
+    assert isinstance(made, VAEGenerator)
+    return made
+
+
+def test_the_class_reaches_encoder_and_decoder(conditional: VAEGenerator) -> None:
+    batch = {"image": pictures(4)}
+    codes = [conditional.encode(batch, label) for label in ("a", 1)]
+    assert (codes[0] - codes[1]).abs().amax(dim=1).min() > 1e-3
+    mixed = conditional.encode(batch, ["a", "b", 1, 0])
+    assert torch.allclose(mixed, torch.stack([codes[0][0], codes[1][1], codes[1][2], codes[0][3]]), atol=1e-5)
+    images = [conditional.decode(codes[0], label)["image"] for label in (0, "b")]
+    assert (images[0] - images[1]).abs().flatten(1).amax(dim=1).min() > 1e-2
+    assert torch.equal(conditional.reconstruct(batch, "a")["image"], images[0])
+    network = conditional.network
+    with torch.no_grad():
+        expected = network(network.code_of(network.join(batch["image"], None, torch.zeros(4).long())))
+    torch.testing.assert_close(images[0], expected, rtol=0, atol=1e-5)
+
+
+def test_draws_of_the_posterior_are_those_of_the_network(conditional: VAEGenerator) -> None:
+    x = conditional.network.join(pictures(3), None, torch.tensor([0, 1, 1]))
+    noise = standard_normal([5, 6, 7], conditional.network.noise_dim, stream=POSTERIOR_STREAM).float()
+    found = conditional.encode({"image": pictures(3)}, [0, 1, 1], seeds=[5, 6, 7])
+    with torch.no_grad():
+        torch.testing.assert_close(found, conditional.network.encode(x, noise), rtol=0, atol=1e-5)
+
+
+def test_modes_keep_the_class(conditional: VAEGenerator) -> None:
+    batch, labels = {"image": pictures(4)}, ["a", "b", "b", "a"]
+    for mode in (conditional.perturb, conditional.edit, conditional.interpolate):
+        whole = mode(batch, [1, 2, 3, 4], 0.5, labels)["image"]
+        alone = [mode({"image": pictures(4)[i : i + 1]}, [i + 1], 0.5, labels[i])["image"] for i in range(4)]
+        torch.testing.assert_close(torch.cat(alone), whole, rtol=0, atol=1e-4)
+        assert (whole - mode(batch, [1, 2, 3, 4], 0.5, "a")["image"]).abs()[1:3].max() > 1e-3
+    z = conditional.sample_latent([1, 2], "b", 0.5)
+    assert torch.equal(z, conditional.network.draw_latent([1, 2], [1, 1], 0.5))
+    assert torch.equal(conditional.decode(z, "b")["image"], conditional.sample([1, 2], "b", 0.5)["image"])
+
+
+def test_classes_that_do_not_fit_are_named(conditional: VAEGenerator) -> None:
+    z, batch = conditional.sample_latent([1, 2], 0), {"image": pictures(2)}
+    for call in (conditional.decode, conditional.encode, conditional.reconstruct):
+        argument: Any = z if call == conditional.decode else batch
+        for label, words in ((None, "needs class_label"), ("c", "'c' is unknown"), ([0], "1 class labels for 2")):
+            with pytest.raises(ValueError, match=words):
+                call(argument, label)

@@ -55,10 +55,12 @@ def _specs(draw: st.DrawFn) -> GeneratorSpec:
         modality=draw(_words),
         classes=draw(st.none() | st.dictionaries(st.integers(-5, 99), _words, max_size=4)),
         intensity=intensity,
+        fitting=draw(st.sampled_from(["pad_or_crop", "resize"])),
         intensity_range=draw(_ranges) if intensity == "range" else None,
         truncation=draw(st.booleans()),
         encodes=draw(st.sampled_from([(), ("image",), tuple(outputs)])),
         reproducible_batches=draw(st.booleans()),
+        warnings=draw(st.lists(_words, max_size=3).map(tuple)),
         provenance=draw(st.none() | _provenances),
     )
 
@@ -101,6 +103,9 @@ def test_spec_is_frozen_and_independent_of_its_arguments() -> None:
         ({"intensity": "zscore"}, "'zscore', allowed: 'percentiles', 'minmax', 'range'"),
         ({"intensity": "range"}, "intensity_range"),
         ({"intensity_range": (0, 1)}, "intensity_range"),
+        ({"fitting": "stretch"}, "'stretch', allowed: 'pad_or_crop', 'resize'"),
+        ({"warnings": "one sentence"}, "warnings is 'one sentence', allowed: a tuple of texts"),
+        ({"encodes": "image"}, "encodes is 'image', allowed: a tuple of texts"),
     ],
 )
 def test_values_that_are_not_allowed_are_named(changes: dict[str, Any], text: str) -> None:
