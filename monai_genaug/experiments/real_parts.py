@@ -105,7 +105,13 @@ class RealParts:
 
 
 def as_levels(images: Tensor, value_range: tuple[float, float]) -> Tensor:
-    """Images rounded to 256 levels over ``value_range``: uint8, as pictures are stored."""
+    """Images rounded to 256 levels over ``value_range``: uint8, as pictures are stored.
+
+    Raises:
+        ValueError: NaN or infinite values.
+    """
+    if not images.isfinite().all():
+        raise ValueError("the images hold NaN or infinite values.")
     low, high = value_range
     return ((images - low) / (high - low) * 255.0).round().clamp(0, 255).to(torch.uint8)
 
