@@ -30,7 +30,7 @@ from tests.experiments.toy_images import (
 )
 
 REAL = parts()
-STEPS = 120
+STEPS = 80
 
 
 @pytest.fixture(scope="module")
