@@ -67,6 +67,20 @@ def test_half_keeps_vectors_integers_and_the_latent_distribution(state: dict[str
     assert read_weights(tmp_path / "all.pt")["latent.centroids"].dtype == torch.float16
 
 
+def test_half_keeps_the_latent_distribution_of_every_member(tmp_path: Path) -> None:
+    names = {
+        "members.1.latent.means": torch.float32,
+        "latent.members.0.means": torch.float32,
+        "network.latent.factors": torch.float32,
+        "members.1.blatent.weight": torch.float16,
+        "latents.weight": torch.float16,
+        "from_latent.weight": torch.float16,
+        "members.1.to_posterior.weight": torch.float16,
+    }
+    save_weights({name: torch.full((2, 2), 1 / 3) for name in names}, tmp_path / "half.pt", half=True)
+    assert {name: tensor.dtype for name, tensor in read_weights(tmp_path / "half.pt").items()} == names
+
+
 def test_half_refuses_what_float16_cannot_hold(tmp_path: Path) -> None:
     with pytest.raises(WeightsFormatError, match=r"65504.*\['w'\]"):
         save_weights({"w": torch.full((2, 2), 1e6)}, tmp_path / "model.pt", half=True)

@@ -40,7 +40,7 @@ class BatchKeys:
 
         Raises:
             KeyError: a key that the batch doesn't have; the ones it has are listed.
-            ValueError: images or masks that don't fit the network.
+            ValueError: images, masks or classes that don't fit the network.
         """
         found: dict[str, Tensor] = {}
         for key in (self.image, self.mask, self.observed, self.label):
@@ -50,7 +50,13 @@ class BatchKeys:
                 raise KeyError(f"the batch has no {key!r}; its keys are {sorted(map(str, batch))}.")
             found[key] = convert_to_tensor(batch[key], track_meta=False).to(device, non_blocking=non_blocking)
         mask = None if self.mask is None else found[self.mask]
-        classes = None if self.label is None else found[self.label].reshape(-1).long()
-        return network.join(found[self.image], mask, classes), None if self.observed is None else found[
-            self.observed
-        ].float()
+        classes = None if self.label is None else _whole(found[self.label].reshape(-1))
+        observed = None if self.observed is None else found[self.observed].float()
+        return network.join(found[self.image], mask, classes), observed
+
+
+def _whole(labels: Tensor) -> Tensor:
+    numbers = labels.long()
+    if (numbers != labels).any():
+        raise ValueError(f"classes are {labels.tolist()}, allowed: whole numbers.")
+    return numbers

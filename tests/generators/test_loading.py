@@ -13,6 +13,7 @@ import torch
 
 from monai_genaug.generators import (
     GeneratorSpec,
+    NetworkGenerator,
     SamplePool,
     VAEGenerator,
     build_pool,
@@ -20,6 +21,7 @@ from monai_genaug.generators import (
     list_generators,
     load_generator,
     loading,
+    read_spec,
 )
 from monai_genaug.weights import (
     MissingWeightsError,
@@ -31,6 +33,7 @@ from monai_genaug.weights import (
 )
 from tests.test_weights import _Hostile
 from tests.toy import toy_generator, toy_network, write_toy_bundle
+from tests.toy_families import family_generator, family_network, write_family_bundle
 
 SHAPE = (8, 8)
 
@@ -251,3 +254,43 @@ def test_relative_path_survives_a_change_of_folder(bundle: Path, monkeypatch: py
     generator = load_generator(bundle.name)
     monkeypatch.chdir("/")
     assert len(generator.sample([1])["image"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "maker"),
+    [
+        ("conditional_vae", VAEGenerator),
+        ("joint_vae", VAEGenerator),
+        ("per_class_vae", VAEGenerator),
+        ("gan", NetworkGenerator),
+        ("conditional_gan", NetworkGenerator),
+    ],
+)
+def test_every_family_is_loaded_by_the_generator_that_fits_it(kind: str, maker: type[Any], tmp_path: Path) -> None:
+    generator = load_generator(write_family_bundle(tmp_path / kind, kind))
+    assert type(generator) is maker
+    expected = family_generator(kind)
+    labels = [0, 1, 1] if generator.spec.classes else None
+    assert torch.equal(generator.sample([1, 2, 3], labels)["image"], expected.sample([1, 2, 3], labels)["image"])
+    assert read_spec(tmp_path / kind) == generator.spec
+
+
+def test_nested_latents_of_classes_are_built(tmp_path: Path) -> None:
+    folder = write_family_bundle(tmp_path / "cvae", "conditional_vae")
+    member = {"_target_": "monai_genaug.latent.TruncatedNormalLatent", "latent_dim": 4, "bound": 2.0}
+    latent = {"_target_": "monai_genaug.latent.ClassWiseLatent", "n_classes": 2, "member": member}
+    state = family_network("conditional_vae").state_dict()
+    own = {f"latent.members.{k}.bound": torch.tensor(0.1 + k) for k in range(2)}
+    spreads = {f"latent.members.{k}.spread": torch.ones(4) for k in range(2)}
+    sha256 = save_weights({**state, **own, **spreads}, folder / "models" / "model.pt")
+    edit(folder, lambda config: (config["network"].update(latent=latent), config["spec"].update(sha256=sha256)))
+    generator = load_generator(folder)
+    assert isinstance(generator, VAEGenerator)
+    assert [generator.sample_latent(range(50), k).abs().max() < 0.1 + 1e-6 for k in range(2)] == [True, False]
+
+
+def test_spec_is_read_without_weights(bundle: Path) -> None:
+    (bundle / "models" / "model.pt").unlink()
+    assert read_spec(str(bundle)).name == "toy_bundle"
+    with pytest.raises(ValueError, match=r"it has no configs/generator.json"):
+        read_spec(bundle / "models")

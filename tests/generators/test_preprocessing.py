@@ -11,8 +11,9 @@ import pytest
 import torch
 from monai.data import MetaTensor
 from monai.transforms import Randomizable
+from PIL import Image
 
-from monai_genaug.generators import OutputSpec, VAEGenerator, preprocessing_for
+from monai_genaug.generators import GeneratorSpec, OutputSpec, VAEGenerator, preprocessing_for
 from tests.toy import toy_generator, toy_spec
 
 SPEC = toy_spec((8, 8, 8))
@@ -154,3 +155,68 @@ def test_volume_without_contrast_is_named(intensity: str) -> None:
 def test_keys_run_parallel_to_outputs() -> None:
     with pytest.raises(ValueError, match=r"\('t1',\) must run parallel to the outputs \('image', 'mask'\)"):
         preprocessing_for(SPEC, ["t1"])
+
+
+def picture_spec(channels: int, **changes: Any) -> GeneratorSpec:
+    outputs = {"image": OutputSpec("image", channels, (0.0, 1.0), "float32")}
+    changes = {"intensity": "range", "intensity_range": (0, 255), "fitting": "resize", **changes}
+    return toy_spec((12, 20), mask=False, spacing=None, outputs=outputs, **changes)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("ending", ["png", "bmp", "tif", "jpg"])
+def test_pictures_are_read_rows_first(tmp_path: Path, channels: int, ending: str) -> None:
+    pixels = np.zeros((12, 20, channels), dtype=np.uint8)  # 12 rows of 20 pixels
+    pixels[:, :, 0] = 12 * np.arange(20)
+    pixels[:, :, -1] += 2 * np.arange(12, dtype=np.uint8)[:, None]
+    path = tmp_path / f"picture.{ending}"
+    Image.fromarray(pixels[:, :, 0] if channels == 1 else pixels).save(path, quality=100, subsampling=0)
+    for value in (path, str(path)):
+        made = preprocessing_for(picture_spec(channels), "image")({"image": value})["image"]
+        assert made.shape == (channels, 12, 20)
+        expected = np.moveaxis(pixels, -1, 0).astype(np.float32) / 255
+        np.testing.assert_allclose(made, expected, atol=0.03 if ending == "jpg" else 1e-6)
+
+
+def test_paths_and_arrays_of_a_picture_give_the_same(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (31, 17), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "picture.png")
+    spec = picture_spec(1)
+    loaded = preprocessing_for(spec, "image")({"image": tmp_path / "picture.png"})["image"]
+    given = preprocessing_for(spec, "image", load=False)({"image": pixels[None]})["image"]
+    assert torch.equal(torch.as_tensor(loaded), torch.as_tensor(given))
+
+
+@pytest.mark.parametrize("shape", [(24, 40), (31, 17), (12, 20), (5, 90)])
+def test_resizing_keeps_the_whole_picture(shape: tuple[int, int]) -> None:
+    ramp = np.linspace(0, 255, shape[0], dtype=np.float32)[:, None].repeat(shape[1], axis=1)
+    made = preprocessing_for(picture_spec(1), "image", load=False)({"image": ramp[None]})["image"]
+    assert made.shape == (1, 12, 20)
+    assert made.dtype == torch.float32
+    assert 0.0 <= made.min() <= made.max() <= 1.0
+    rows = made[0].mean(dim=1)
+    assert (rows.diff() > 0).all()  # both ends are still there, and nothing is added
+    assert rows[0] < 0.15
+    assert rows[-1] > 0.85
+    inner = made[0, 1:-1, 1:-1]
+    assert (inner - inner[:, :1]).abs().max() < 1e-3
+    if shape == (12, 20):
+        np.testing.assert_allclose(made[0], ramp / 255, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(9, 15, 6), (4, 5, 20)])
+def test_resizing_volumes_keeps_labels(shape: tuple[int, ...]) -> None:
+    mask = np.zeros(shape, dtype=np.uint8)
+    mask[shape[0] // 2 :] = 2
+    result = run(volume(shape)[None], mask[None], fitting="resize", spacing=None, orientation=None)
+    assert result["t1"].shape == result["seg"].shape == (1, 8, 8, 8)
+    assert result["seg"].unique().tolist() == [0, 2]
+    assert result["seg"].dtype == torch.uint8
+    assert result["seg"].float().mean() == pytest.approx(2 * (1 - (shape[0] // 2) / shape[0]), abs=0.3)
+
+
+def test_palettes_are_refused(tmp_path: Path) -> None:
+    Image.fromarray(np.arange(100, dtype=np.uint8).reshape(10, 10)).convert("P").save(tmp_path / "picture.png")
+    with pytest.raises(RuntimeError) as caught:
+        preprocessing_for(picture_spec(1), "image")({"image": tmp_path / "picture.png"})
+    assert "palette" in str(caught.value.__cause__)
