@@ -80,15 +80,20 @@ def _train(
     subject: Annotated[str | None, typer.Option(help="regular expression, one group: the subject in a path")] = None,
     seed: Annotated[int, typer.Option(help="of split and training")] = 0,
     data_licence: Annotated[str, typer.Option(help="SPDX identifier")] = "NOASSERTION",
+    lr: Annotated[float | None, typer.Option(help="learning rate; may change when a run goes on")] = None,
 ) -> None:
     """Train a generator on your own pictures or volumes and make a bundle of it; a stopped run goes on."""
     from monai_genaug.blueprints import train_on_folder
+    from monai_genaug.engines import NonFiniteLossError
 
     try:
-        bundle = train_on_folder(data, out, model, name, size, epochs, subject, seed, data_licence)
+        bundle = train_on_folder(data, out, model, name, size, epochs, subject, seed, data_licence, lr)
     except (ValueError, OSError) as error:
         typer.echo(f"Error: {error}", err=True)
         raise typer.Exit(2) from error
+    except NonFiniteLossError as error:
+        typer.echo(f"Error: {error}", err=True)
+        raise typer.Exit(1) from error
     typer.echo(f'generator = monai_genaug.load_generator("{bundle}")')
 
 

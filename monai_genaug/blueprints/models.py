@@ -8,7 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["MODELS", "BlueprintModel", "model_named"]
+__all__ = ["MODELS", "BlueprintModel", "check_size", "model_named"]
+
+_SMALLEST = 8
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,21 @@ def model_named(name: str) -> BlueprintModel:
     if name not in MODELS:
         raise ValueError(f"model is {name!r}, allowed: {tuple(MODELS)}.")
     return MODELS[name]
+
+
+def check_size(model: BlueprintModel, shape: Sequence[int]) -> None:
+    """Refuses sizes that the model cannot make.
+
+    Raises:
+        ValueError: the size, and those that are allowed.
+    """
+    arguments = model.network_args(shape, 1, 2 if model.conditional else 0)
+    is_residual = model.method == "vae" and arguments.get("stack", "residual") == "residual"
+    multiple = 2 ** len(arguments["channels"]) if is_residual else 1
+    smallest = max(_SMALLEST, multiple)
+    if min(shape) < smallest or any(size % multiple for size in shape):
+        sizes = f"multiples of {multiple}" if multiple > 1 else "whole numbers"
+        raise ValueError(f"size is {shape[0]}, allowed for {model.network} in {len(shape)}D: {sizes} from {smallest}.")
 
 
 def _common(shape: Sequence[int], channels: int) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from monai_genaug.generators.bundle_reference import ALLOWED_TARGETS, CONFIG_FILE, CONFIG_FORMAT
+from monai_genaug.blueprints.cards import licence_note, model_card
+from monai_genaug.generators.bundle_reference import ALLOWED_TARGETS, CONFIG_FILE, CONFIG_FORMAT, BundleReference
 from monai_genaug.generators.spec import GeneratorSpec
 
 __all__ = ["METHODS", "write_untrained_bundle"]
@@ -32,7 +33,9 @@ def write_untrained_bundle(
     training: Mapping[str, Any],
     metadata: Mapping[str, Any],
 ) -> Path:
-    """Writes ``configs/`` of a bundle; ``monai.bundle run`` trains it, and the training exports the finished bundle.
+    """Writes configs, model card and licence note of a bundle.
+
+    ``monai.bundle run`` trains it, and the training exports the finished bundle.
 
     Args:
         folder: the bundle; it appears complete or not at all.
@@ -48,7 +51,8 @@ def write_untrained_bundle(
         The folder.
 
     Raises:
-        ValueError: an unknown method or network, or an entry that the blueprint doesn't have.
+        ValueError: an unknown method or network, an entry that the blueprint doesn't have, or names that a bundle's
+            ``generator.json`` may not hold.
         FileExistsError: the folder exists.
     """
     target = f"monai_genaug.networks.{network}"
@@ -82,6 +86,14 @@ def write_untrained_bundle(
     (incomplete / CONFIG_FILE).parent.mkdir(parents=True)
     for name, config in configs.items():
         (incomplete / "configs" / f"{name}.json").write_text(json.dumps(config, indent=2) + "\n")
+    (incomplete / "docs").mkdir()
+    (incomplete / "docs" / "README.md").write_text(model_card(spec, network, "datalist" in train))
+    (incomplete / "LICENSE").write_text(licence_note(spec))
+    try:
+        BundleReference.read(incomplete)
+    except ValueError:
+        shutil.rmtree(incomplete)
+        raise
     incomplete.rename(bundle)
     return bundle
 

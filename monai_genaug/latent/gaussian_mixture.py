@@ -20,6 +20,7 @@ __all__ = ["GaussianMixtureLatent"]
 # Added to every covariance's diagonal, relative to the codes' mean variance. With full covariances a component owns
 # d (d + 1) / 2 numbers; when it holds fewer than d codes, this is what keeps it from collapsing onto them.
 _RELATIVE_REGULARIZATION = 1e-3
+_CODES_PER_COMPONENT = 5  # on average at least; with fewer, components are single training codes
 
 
 class GaussianMixtureLatent(LatentDistribution):
@@ -30,7 +31,7 @@ class GaussianMixtureLatent(LatentDistribution):
 
     Args:
         latent_dim: number of dimensions d of z.
-        n_components: number of components K, >= 1.
+        n_components: number of components K, >= 1; fewer than 5 K codes get one component per 5 codes.
 
     Attributes:
         weights: buffer ``(K,)``, probabilities of the components.
@@ -64,7 +65,7 @@ class GaussianMixtureLatent(LatentDistribution):
         """Fit the mixture to training codes; equal codes give an equal mixture.
 
         Args:
-            codes: tensor ``(n, d)``, n >= max(2, n_components).
+            codes: tensor ``(n, d)``, n >= 2.
             classes: not used.
 
         Raises:
@@ -72,11 +73,11 @@ class GaussianMixtureLatent(LatentDistribution):
         """
         from sklearn.mixture import GaussianMixture
 
-        check_codes(codes, self.latent_dim, at_least=max(2, self.n_components))
+        check_codes(codes, self.latent_dim, at_least=2)
         spread = neighbour_spread(codes)
         points = codes.detach().double().cpu()
         mixture = GaussianMixture(
-            n_components=self.n_components,
+            n_components=min(self.n_components, max(1, len(points) // _CODES_PER_COMPONENT)),
             covariance_type="full",
             reg_covar=_RELATIVE_REGULARIZATION * float(points.var(dim=0).mean()),
             max_iter=500,
