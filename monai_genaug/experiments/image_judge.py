@@ -44,8 +44,8 @@ class Judge:
 def make_judge(parts: RealParts, class_names: Collection[str], work_dir: Path, steps: int | None = None) -> Judge:
     """Trains a classifier on the training part, or reads it from the work folder.
 
-    Images of fewer than two classes are judged by a network with random weights. Training images are mirrored unless
-    a class may be the mirror image of another one: if a name says left or right, or without names.
+    Images of fewer than two classes are judged by a network with random weights. Training images are mirrored, unless
+    a class may be the mirror image of another one: if a name says left or right.
 
     Args:
         parts: the real images; the stage of the training that is best on the validation part is taken.
@@ -56,7 +56,7 @@ def make_judge(parts: RealParts, class_names: Collection[str], work_dir: Path, s
     images, labels = parts.train.images, parts.train.labels
     n_classes = 1 if labels is None or len(labels.unique()) < 2 else int(labels.max()) + 1
     settings = {**_effort(images), "seed": _SEED}
-    settings["flip"] = bool(class_names) and not any(_SIDES.search(name) for name in class_names)
+    settings["flip"] = not any(_SIDES.search(name) for name in class_names)
     if steps is not None:
         settings["steps"] = steps
     if n_classes == 1:

@@ -52,7 +52,7 @@ def test_is_read_back_for_equal_images_and_made_anew_for_others(tmp_path: Path) 
         (("kidney-left", "kidney-right"), False),
         (("Left_lung", "heart"), False),
         (("bright", "cleft"), True),
-        ((), False),
+        ((), True),
     ],
 )
 def test_images_are_not_mirrored_where_the_side_is_the_class(
