@@ -12,7 +12,7 @@ from torch import Tensor
 __all__ = ["distance_tiles", "mean_row", "product_tiles", "row_blocks"]
 
 _BLOCK_ELEMENTS = 2**22  # of one block of rows: 32 MB in float64
-_FEWEST_ROWS, _MOST_ROWS = 64, 2048  # few make slow products, many make large tiles
+_FEWEST_ROWS, _MOST_ROWS = 64, 512  # few make slow products, many make tiles that no cache holds
 _SAME = 1e-12  # squared distance over squared lengths; below it there are only rounding errors of the product
 
 Tile = tuple[slice, slice, Tensor]

@@ -54,6 +54,8 @@ def metric_per_class(
 
 
 def _rows_by_class(features: Tensor, labels: Labels) -> dict[int | str, Tensor]:
+    if isinstance(labels, Tensor) and labels.ndim != 1:
+        raise ValueError(f"labels have shape {tuple(labels.shape)}, expected one label per row.")
     names: list[int | str] = labels.tolist() if isinstance(labels, Tensor) else list(labels)
     if len(names) != len(features):
         raise ValueError(f"{len(names)} labels for {len(features)} rows, expected one label per row.")

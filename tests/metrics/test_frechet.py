@@ -8,6 +8,7 @@ import scipy.linalg
 import torch
 
 from monai_genaug.metrics import frechet_distance
+from tests.metrics.feature_sets import WIDE, feature_sets
 
 
 def _reference(x: np.ndarray, y: np.ndarray) -> float:
@@ -53,3 +54,15 @@ def test_zero_for_equal_sets_and_shift_of_the_mean_squared() -> None:
 def test_bad_features_are_refused(real: torch.Tensor, synthetic: torch.Tensor, text: str) -> None:
     with pytest.raises(ValueError, match=text):
         frechet_distance(real, synthetic)
+
+
+def test_many_rows_in_blocks() -> None:
+    rng = np.random.default_rng(2)
+    x, y = rng.normal(size=(3000, 6)) + 1e3, rng.normal(size=(1700, 6)) @ rng.normal(size=(6, 6)) + 1e3
+    assert frechet_distance(torch.from_numpy(x), torch.from_numpy(y)) == pytest.approx(_reference(x, y), rel=1e-8)
+
+
+def test_values_of_the_original_packages() -> None:
+    """``torch-fidelity`` 0.4.0 and ``clean-fid`` 0.1.35 from ``np.cov`` in float64."""
+    assert frechet_distance(*feature_sets()) == pytest.approx(2.55808574766068, rel=1e-9)
+    assert frechet_distance(*feature_sets(*WIDE)) == pytest.approx(78.7455011087514, rel=1e-6)
