@@ -1,0 +1,104 @@
+# Copyright (c) monai_genaug contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Model cards: examples, pictures, figures and commands are those of the bundle."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import matplotlib.image
+import pytest
+
+from monai_genaug.experiments.card_text import BEGIN, END
+from monai_genaug.experiments.image_quality import ImageQuality
+from monai_genaug.experiments.quality_card import quality_section, quality_warnings
+from monai_genaug.generators import list_generators
+from monai_genaug.generators.network import NetworkGenerator
+
+PAGES = Path(__file__).parents[2] / "docs" / "cards"
+SECTIONS = ["Use", "Training data", "Figures", "Limits", "Licence"]
+
+
+@pytest.fixture
+def card(folder: Path) -> str:
+    return (folder / "docs" / "README.md").read_text()
+
+
+@pytest.fixture
+def measured(folder: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((folder / "docs" / "measured.json").read_text())
+    return content
+
+
+def blocks(card: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", card, flags=re.DOTALL | re.MULTILINE)
+
+
+def test_sections(card: str, name: str) -> None:
+    assert card.startswith(f"# {name}\n")
+    assert re.findall(r"^## (.*)$", card, flags=re.MULTILINE) == SECTIONS
+
+
+def test_examples_run(card: str, generator: NetworkGenerator) -> None:
+    names: dict[str, Any] = {}
+    for block in blocks(card, "python"):
+        exec(block, names)
+    assert names["generator"].spec == generator.spec
+    made = [value for value in names.values() if isinstance(value, dict) and "image" in value]
+    shown = re.search(r'"image": \(([\d, ]+)\)', card)
+    assert shown is not None
+    assert tuple(made[0]["image"].shape) == tuple(int(size) for size in shown.group(1).split(","))
+
+
+def test_pictures(card: str, folder: Path) -> None:
+    names = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", card)
+    assert {"samples.png", "real.png"} <= set(names)
+    for name in names:
+        picture = matplotlib.image.imread(folder / "docs" / name)
+        assert min(picture.shape[:2]) > 50
+        assert picture.std() > 0.05
+
+
+def test_figures_are_of_these_weights(
+    card: str, measured: dict[str, Any], folder: Path, generator: NetworkGenerator
+) -> None:
+    section = card.split(BEGIN)[1].split(END)[0].strip()
+    warnings = measured.pop("warnings", [])
+    assert list(generator.spec.warnings) == warnings
+    provenance = generator.spec.provenance
+    assert provenance is not None
+    if "judge_dice" in measured:  # of image and mask together
+        assert measured["counts"]["train"] == len(provenance.item_hashes)
+        assert f"{measured['fidelity']['RHVAE']['coverage']:.3f}" in section
+        return
+    quality = ImageQuality.from_dict(measured)
+    assert (quality.name, quality.sha256) == (generator.spec.name, generator.spec.sha256)
+    assert quality.n_train == len(provenance.item_hashes)
+    assert [entry.name for entry in quality.classes] == list((generator.spec.classes or {}).values())
+    assert list(quality_warnings(quality)) == warnings
+    assert section == quality_section(quality).strip()
+
+
+def test_commands(card: str, folder: Path, generator: NetworkGenerator) -> None:
+    lines = " ".join(blocks(card, "bash")).replace("\\\n", "")
+    modules = re.findall(r"python -m ([\w.]+)", lines)
+    assert "monai.bundle" in modules
+    assert any(module.startswith("monai_genaug.experiments.") for module in modules)
+    for module in modules:
+        assert importlib.util.find_spec(module) is not None
+    for file in re.findall(r"`?(configs/\w+\.json)`?", card):
+        assert (folder / file).is_file()
+    shapes = re.findall(r"--input_shape \"\[1, ?(\d+)\]\"", card)
+    assert all(int(size) == generator.network.code_dim for size in shapes)
+    (output,) = re.findall(r"--output_dir (.*)$", lines, flags=re.MULTILINE)
+    assert "outside of the bundle" in output  # which training refuses to write into
+
+
+def test_documentation_has_a_page_for_each() -> None:
+    assert {path.stem for path in PAGES.glob("*.md")} == set(list_generators())
+    for name in list_generators():
+        assert f"../../monai_genaug/bundles/{name}/docs/README.md" in (PAGES / f"{name}.md").read_text()
