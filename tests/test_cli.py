@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from typer.testing import CliRunner
 from monai_genaug.cli import app
 from monai_genaug.generators.loading import list_generators
 from monai_genaug.generators.spec import GeneratorSpec
+from tests.class_pictures import write_class_pictures
 from tests.toy import write_toy_bundle
 
 
@@ -55,5 +57,26 @@ def test_module_and_entry_point_are_the_same_program() -> None:
         env={**os.environ, "NO_COLOR": "1"},
     )
     assert done.returncode == 0, done.stderr
-    for command in ("list", "info", "demo"):
+    for command in ("list", "info", "demo", "train"):
         assert command in done.stdout
+
+
+def test_importing_the_command_line_loads_nothing_that_a_command_needs() -> None:
+    code = "import json, sys, monai_genaug\nbefore = set(sys.modules)\nimport monai_genaug.cli\n"
+    code += "print(json.dumps(sorted(set(sys.modules) - before)))"
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+    added = json.loads(done.stdout)
+    late = ("monai_genaug.blueprints", "monai_genaug.experiments", "matplotlib", "sklearn", "nilearn", "ignite")
+    assert "monai_genaug.cli" in added
+    assert not [name for name in added if name.startswith(late)]
+
+
+def test_bad_input_to_train_is_one_line(tmp_path: Path) -> None:
+    write_class_pictures(tmp_path / "data")
+    (tmp_path / "data" / "normal").mkdir()
+    result = CliRunner().invoke(app, ["train", str(tmp_path / "data"), "--out", str(tmp_path / "out")])
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"Error: {tmp_path / 'data' / 'normal'} has 0 images")
+    assert result.stderr.count("\n") == 1
+    assert not (tmp_path / "out").exists()

@@ -1,11 +1,12 @@
 # Copyright (c) monai_genaug contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What the readme and the model card show can be run as it stands."""
+"""What the readme, the guide and the model card show can be run as it stands."""
 
 from __future__ import annotations
 
 import json
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,15 @@ import pytest
 import torch
 from monai.bundle import ConfigParser
 from monai.transforms import Compose
+from typer.testing import CliRunner
 
+from monai_genaug.cli import app
 from monai_genaug.transforms import RandGenerativeSampled
+from tests.class_pictures import CLASSES, write_class_pictures
 from tests.tiny_training import BUNDLE, write_volumes
 
 README = Path(__file__).parents[1] / "README.md"
+TRAIN_YOUR_OWN = README.parent / "docs" / "train_your_own.md"
 ITEM = {"image": "imagesTr", "label": "labelsTr"}
 
 
@@ -57,3 +62,20 @@ def test_config_of_the_readme() -> None:
 def test_examples_of_the_model_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert run_python(BUNDLE / "docs" / "README.md")
+
+
+def test_examples_of_the_guide_to_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_class_pictures(tmp_path / "my_images")
+    (command,) = blocks(TRAIN_YOUR_OWN, "bash")
+    program = ["python", "-m", "monai_genaug"]
+    words = shlex.split(command)
+    assert words[:3] == program
+    done = CliRunner().invoke(app, [*words[3:], "--size", "8", "--epochs", "1"])
+    assert done.exit_code == 0, done.output
+    names = run_python(TRAIN_YOUR_OWN)
+    assert names["images"].shape == (4, 1, 8, 8)
+    assert names["batch"]["image"].shape == (4, 1, 8, 8)
+    assert set(names["batch"]["class_name"]) <= set(CLASSES)
+    chain = names["chain"].set_random_state(0)
+    assert {chain(item)["is_synthetic"] for item in names["items"]} == {False, True}

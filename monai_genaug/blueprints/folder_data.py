@@ -78,11 +78,11 @@ def read_folder(root: Path, subject: str | None, model: BlueprintModel, seed: in
     channels, dims = check_images(items)
     _check_kinds(items, dims)
     classes = names if len(names) > 1 else ()
-    subjects = {(item.get("class_name"), item["subject"]) for item in items}
+    subjects = dict.fromkeys((item.get("class_name"), item["subject"]) for item in items)
     _check_counts(Counter(name for name, _ in subjects), "subjects", root)
     fractions = (1.0 - _HELD_OUT, _HELD_OUT)
     train, held_out = split_by_subject(items, "subject", fractions, seed, stratify="label" if classes else None)
-    in_train = Counter({item.get("class_name"): 0 for item in items})
+    in_train = Counter(dict.fromkeys((item.get("class_name") for item in items), 0))
     in_train.update(item.get("class_name") for item in train)
     _check_counts(in_train, "images in the training part", root)
     return FolderData(root, classes, channels, dims, train, held_out)

@@ -68,7 +68,17 @@ def test_more_parameters_than_codes() -> None:
     assert torch.cdist(sample, codes).min() > 1e-2  # no component has collapsed onto a code
 
 
-@pytest.mark.parametrize("codes", [torch.zeros(3, 2), torch.full((9, 2), torch.nan), torch.zeros(9, 3)])
+@pytest.mark.parametrize(("count", "components"), [(2, 1), (9, 1), (14, 2), (49, 9), (50, 10), (200, 10)])
+def test_few_codes_get_fewer_components(count: int, components: int) -> None:
+    latent = GaussianMixtureLatent(3)
+    latent.fit(clusters(count, 3))
+    assert latent.means.shape == (components, 3)
+    fresh = GaussianMixtureLatent(3)
+    fresh.load_state_dict(latent.state_dict())
+    torch.testing.assert_close(fresh.sample(range(8)), latent.sample(range(8)), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("codes", [torch.zeros(1, 2), torch.full((9, 2), torch.nan), torch.zeros(9, 3)])
 def test_bad_codes_change_nothing(codes: torch.Tensor) -> None:
     latent = GaussianMixtureLatent(2, n_components=4)
     with pytest.raises(ValueError, match="codes must"):
