@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from monai_genaug.generators import GeneratorSpec, NetworkGenerator, OutputSpec, VAEGenerator
+from monai_genaug.latent.draws import standard_normal
 from monai_genaug.networks import (
     ConditionalVAE,
     DCGANGenerator,
@@ -124,5 +125,5 @@ def _settle(network: nn.Module) -> None:
     classes = [i % 2 for i in range(count)] if network.n_classes else None
     with torch.no_grad():
         for first in range(0, 5 * count, count):
-            z = network.draw_latent(range(first, first + count), classes)
+            z = standard_normal(range(first, first + count), network.latent_dim).float()
             network(network.with_class(z, None if classes is None else torch.tensor(classes)))

@@ -13,13 +13,15 @@ import torch
 from ignite.engine import Engine, Events
 from monai.data import DataLoader, Dataset
 
-from monai_genaug.engines import NonFiniteLossError, VAETrainer
-from monai_genaug.networks import VAE
+from monai_genaug.engines import NonFiniteLossError, VAEEvaluator, VAETrainer
+from monai_genaug.generators import VAEGenerator
+from monai_genaug.networks import ConditionalVAE, LatentAutoencoder
 from monai_genaug.weights import read_training_state
 from tests.engines.toy_run import SHAPE, build, toy_network, volumes
+from tests.toy_families import family_arguments, family_network, family_spec, pictures
 
 
-def trainer_of(network: VAE, data: list[dict[str, Any]], **changes: Any) -> VAETrainer:
+def trainer_of(network: LatentAutoencoder, data: list[dict[str, Any]], **changes: Any) -> VAETrainer:
     optimizer = torch.optim.SGD(network.parameters(), lr=1e-3)
     return VAETrainer("cpu", 1, DataLoader(Dataset(data), batch_size=4), network, optimizer, **changes)
 
@@ -115,3 +117,38 @@ def test_observed_mask_reaches_the_likelihood() -> None:
         losses.append(trainer.state.output["image"])
     assert losses[0] == 0.0
     assert losses[1] != 0.0
+
+
+def test_classes_reach_the_networks_that_have_them() -> None:
+    items = [{"image": image, "y": i % 2} for i, image in enumerate(pictures(8))]
+    for kind in ("conditional_vae", "per_class_vae"):
+        network = family_network(kind)
+        trainer = trainer_of(network, items, mask_key=None, class_key="y")
+        before = copy.deepcopy(network.state_dict())
+        trainer.run()
+        moved = [name for name, tensor in network.named_parameters() if not torch.equal(tensor, before[name])]
+        if kind == "conditional_vae":
+            assert "class_channel.weight" in moved
+        else:
+            assert {name.split(".")[1] for name in moved} == {"0", "1"}
+        evaluator = VAEEvaluator("cpu", DataLoader(Dataset(items), batch_size=4), network, mask_key=None, class_key="y")
+        evaluator.run()
+        assert np.isfinite(evaluator.state.metrics["val_elbo"])
+        with pytest.raises(ValueError, match="n_classes is 2, the classes are missing"):
+            trainer_of(network, items, mask_key=None).run()
+    with pytest.raises(ValueError, match="n_classes is 0, the classes are given"):
+        trainer_of(family_network("joint_vae"), items, mask_key=None, class_key="y").run()
+
+
+def test_a_conditional_vae_learns_the_brightness_of_its_classes() -> None:
+    items = [{"image": image, "y": i % 2} for i, image in enumerate(pictures(16))]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = ConditionalVAE(**family_arguments("conditional_vae"))
+    optimizer = torch.optim.Adam(network.parameters(), lr=2e-2)
+    loader = DataLoader(Dataset(items), batch_size=8)
+    VAETrainer("cpu", 25, loader, network, optimizer, mask_key=None, class_key="y").run()
+    generator = VAEGenerator(network, family_spec(network))
+    means = [generator.sample(range(20), label)["image"].mean() for label in ("a", "b")]
+    assert means[0] < 0.4  # of the images: 0.25 and 0.75
+    assert means[1] > 0.6
