@@ -60,7 +60,7 @@ def _triangle(features: Tensor, mean: Tensor) -> Tensor:
     rows: list[Tensor] = []
     for _, block in row_blocks(features, mean):
         rows.append(block / math.sqrt(n - 1))
-        if sum(map(len, rows)) > 4 * d:
+        if sum(map(len, rows)) > 2 * d:
             rows = [torch.linalg.qr(torch.cat(rows), mode="r").R]
     r = torch.cat(rows)
     return r if len(r) <= d else torch.linalg.qr(r, mode="r").R
