@@ -27,10 +27,11 @@ def augmented(x: Tensor, seed: int = 0, **arguments: Any) -> Tensor:
     return result
 
 
-def shifted(x: np.ndarray, shift: tuple[int, ...]) -> np.ndarray:
-    """One image ``(C, *spatial)``, moved; what comes in repeats the border."""
+def shifted(x: np.ndarray, shift: tuple[int, ...], padding: str) -> np.ndarray:
+    """One image ``(C, *spatial)``, moved."""
     reach = max(map(abs, shift))
-    wide = np.pad(x, [(0, 0), *[(reach, reach)] * len(shift)], mode="edge")
+    mode: Any = "edge" if padding == "border" else "constant"
+    wide = np.pad(x, [(0, 0), *[(reach, reach)] * len(shift)], mode=mode)
     box = tuple(slice(reach - s, reach - s + n) for s, n in zip(shift, x.shape[1:], strict=True))
     return wide[(slice(None), *box)]
 
@@ -51,15 +52,16 @@ def test_half_of_the_samples_are_mirrored(shape: tuple[int, ...], axis: int) -> 
     assert 160 < is_mirrored.sum() < 240  # four standard deviations
 
 
+@pytest.mark.parametrize("padding", ["border", "zeros"])
 @pytest.mark.parametrize("shape", [(8, 12), (8, 5, 6)])
-def test_translations_are_whole_shifts_of_each_sample(shape: tuple[int, ...]) -> None:
+def test_translations_are_whole_shifts_of_each_sample(shape: tuple[int, ...], padding: str) -> None:
     x = images(300, 2, *shape)
-    y = augmented(x, flip=False, translation=0.125).numpy()
+    y = augmented(x, flip=False, translation=0.125, padding=padding).numpy()
     reaches = [round(size * 0.125) for size in shape]
     assert set(reaches) == {1, 2} if shape == (8, 12) else {1}
     counts = dict.fromkeys(product(*(range(-reach, reach + 1) for reach in reaches)), 0)
     for before, after in zip(x.numpy(), y, strict=True):
-        (found,) = [shift for shift in counts if np.array_equal(shifted(before, shift), after)]
+        (found,) = [shift for shift in counts if np.array_equal(shifted(before, shift, padding), after)]
         counts[found] += 1
     assert min(counts.values()) >= 1
     assert max(counts.values()) < 300 / len(counts) + 6 * (300 / len(counts)) ** 0.5
@@ -123,6 +125,7 @@ def test_dtype_shape_and_draws(dtype: torch.dtype) -> None:
     ("arguments", "words"),
     [
         ({"translation": 1.5}, "translation is 1.5"),
+        ({"padding": "wrap"}, "padding is 'wrap', allowed"),
         ({"brightness": -0.1}, "brightness is -0.1"),
         ({"contrast": float("nan")}, "contrast is nan"),
         ({"cutout": -1.0}, "cutout is -1.0"),

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 __all__ = ["DifferentiableAugmentation"]
 
+PADDINGS = ("border", "zeros")
+
 
 class DifferentiableAugmentation(nn.Module):
     """Random changes of real and generated images alike, through which gradients reach the generator, in 2D and 3D.
@@ -18,8 +20,9 @@ class DifferentiableAugmentation(nn.Module):
 
     Args:
         flip: mirror half of the samples. The generator then learns to make mirrored images, too.
-        translation: largest shift, as a share of each axis; what comes in repeats the border. (Zeros, as in the paper,
-            teach a generator black edges where the training is short.)
+        translation: largest shift, as a share of each axis.
+        padding: what translations bring in: ``"border"`` repeats the border, ``"zeros"`` is the paper's; in short
+            trainings, generators pick up its black edges.
         brightness: largest offset, in units of the intensity.
         contrast: largest deviation from 1 of the factor on the distance from a sample's mean.
         cutout: size of a box of zeros, as a share of each axis; its centre lies anywhere in the image.
@@ -37,14 +40,17 @@ class DifferentiableAugmentation(nn.Module):
         contrast: float = 0.0,
         cutout: float = 0.0,
         flip_axis: int = -1,
+        padding: str = "border",
     ) -> None:
         super().__init__()
+        if padding not in PADDINGS:
+            raise ValueError(f"padding is {padding!r}, allowed: {PADDINGS}.")
         for name, value in (("translation", translation), ("contrast", contrast), ("cutout", cutout)):
             if not 0.0 <= value <= 1.0:
                 raise ValueError(f"{name} is {value}, allowed: 0 to 1.")
         if not 0.0 <= brightness < float("inf"):
             raise ValueError(f"brightness is {brightness}, allowed: finite numbers from 0.")
-        self.flip, self.flip_axis = flip, flip_axis
+        self.flip, self.flip_axis, self.padding = flip, flip_axis, padding
         self.translation, self.brightness, self.contrast, self.cutout = translation, brightness, contrast, cutout
 
     def forward(self, images: Tensor) -> Tensor:
@@ -70,7 +76,7 @@ class DifferentiableAugmentation(nn.Module):
         """The arguments."""
         return (
             f"flip={self.flip}, translation={self.translation}, brightness={self.brightness}, "
-            f"contrast={self.contrast}, cutout={self.cutout}, flip_axis={self.flip_axis}"
+            f"contrast={self.contrast}, cutout={self.cutout}, flip_axis={self.flip_axis}, padding={self.padding!r}"
         )
 
     def _flipped(self, images: Tensor) -> Tensor:
@@ -87,6 +93,8 @@ class DifferentiableAugmentation(nn.Module):
             source = torch.arange(size) - shift  # (n, size): where each position's value comes from
             index = _along(source.clamp(0, size - 1).to(images.device), images, axis)
             images = torch.take_along_dim(images, index, dim=axis)
+            if self.padding == "zeros":
+                images = images * _along(((source >= 0) & (source < size)).to(images), images, axis)
         return images
 
     def _cut_out(self, images: Tensor) -> Tensor:
