@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from importlib.metadata import version as _version
 
-from monai_genaug import data, engines, generators, handlers, latent, losses, networks, transforms
+from monai_genaug import data, engines, generators, handlers, latent, losses, metrics, networks, transforms
 from monai_genaug.data import SyntheticDataset, plan_counts, plan_replacement
 from monai_genaug.generators import (
     GeneratorSpec,
@@ -66,6 +66,7 @@ __all__ = [
     "handlers",
     "latent",
     "losses",
+    "metrics",
     "networks",
     "transforms",
     "__version__",
