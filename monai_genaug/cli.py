@@ -92,7 +92,7 @@ def _train(
         typer.echo(f"Error: {error}", err=True)
         raise typer.Exit(2) from error
     except NonFiniteLossError as error:
-        typer.echo(f"Error: {error}", err=True)
+        typer.echo(f"\nError: {error}", err=True)  # below the progress bar, which doesn't end its line
         raise typer.Exit(1) from error
     typer.echo(f'generator = monai_genaug.load_generator("{bundle}")')
 
