@@ -10,6 +10,7 @@ from monai_genaug.networks.dcgan_generator import DCGANGenerator
 from monai_genaug.networks.joint_vae import JointVAE
 from monai_genaug.networks.latent_autoencoder import LatentAutoencoder
 from monai_genaug.networks.latent_decoder import LatentDecoder
+from monai_genaug.networks.layers.differentiable_augmentation import DifferentiableAugmentation
 from monai_genaug.networks.medmnist_cnn import MedMNISTCNN
 from monai_genaug.networks.per_class_vae import PerClassVAE
 from monai_genaug.networks.rhvae import RHVAE
@@ -21,6 +22,7 @@ __all__ = [
     "ConditionalVAE",
     "DCGANDiscriminator",
     "DCGANGenerator",
+    "DifferentiableAugmentation",
     "JointVAE",
     "LatentAutoencoder",
     "LatentDecoder",
