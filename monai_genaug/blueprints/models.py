@@ -92,13 +92,16 @@ def _rhvae(shape: Sequence[int], channels: int, classes: int) -> dict[str, Any]:
 
 
 def _dcgan(shape: Sequence[int], channels: int, classes: int) -> dict[str, Any]:
-    return {**_common(shape, channels), "latent_dim": 128, "channels": [256, 128, 64, 32], "n_classes": classes}
+    widths = {"latent_dim": 128, "channels": [256, 128, 64, 32]}
+    return {**_common(shape, channels), **widths, "n_classes": classes, "upsampling": "resize"}
 
 
 def _critic(shape: Sequence[int], channels: int, classes: int) -> dict[str, Any]:
     heads = {"n_classes": classes, "class_heads": ["projection", "auxiliary"]} if classes else {}
-    critic = {**_common(shape, channels), "channels": [32, 64, 128, 256], "spectral_norm": True, **heads}
-    return {"discriminator_args": critic, "lr": 0.0002, "trainer#adversarial": "hinge", "batch_size": 16}
+    norms = {"norm": "batch", "spectral_norm": True}  # without batch norm it learns too slowly for short trainings
+    critic = {**_common(shape, channels), "channels": [32, 64, 128, 256], **norms, **heads}
+    rates = {"lr": 0.0002, "d_optimizer#lr": 0.0004}
+    return {"discriminator_args": critic, **rates, "trainer#adversarial": "hinge", "batch_size": 16}
 
 
 MODELS = {
