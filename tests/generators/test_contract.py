@@ -41,8 +41,8 @@ SEEDS = [0, 1, 5, 5 + 2**32, 2**63 - 1, *range(100, 127)]
 def _fitted_rhvae() -> RHVAE:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
-        network = RHVAE(3, SHAPE, 1, len(LABELS), latent_dim=2, channels=CHANNELS)
-        network.latent.fit(torch.randn(12, 2), 0.3 * torch.eye(2).repeat(12, 1, 1), torch.randn(8, 2))
+        network = RHVAE(3, SHAPE, 1, len(LABELS), latent_dim=2, channels=CHANNELS, temperature=1.0)
+        network.latent.fit(torch.randn(24, 2), 0.3 * torch.eye(2).repeat(24, 1, 1), torch.randn(8, 2))
     network.latent.n_steps.fill_(8)  # what is tested does not need chains that have converged
     return network
 
