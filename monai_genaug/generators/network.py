@@ -117,7 +117,10 @@ class NetworkGenerator(SampleGenerator):
         for name, output in self._spec.outputs.items():
             if output.kind == "image":
                 low, high = output.value_range
-                samples[name] = (low + (high - low) * decoded[:, : network.image_channels]).clamp(low, high)
+                image = decoded[:, : network.image_channels]
+                if output.levels is not None:
+                    image = (image * (output.levels - 1)).round() / (output.levels - 1)
+                samples[name] = (low + (high - low) * image).clamp(low, high)
             else:
                 labels = decoded[:, network.image_channels :].argmax(dim=1, keepdim=True)
                 samples[name] = labels.to(getattr(torch, output.dtype))

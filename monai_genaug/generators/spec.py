@@ -27,6 +27,7 @@ class OutputSpec:
         value_range: smallest and largest value that the output can take.
         dtype: name of the torch dtype, ``"float32"`` for images, an integer type for masks.
         class_names: names of the labels ``0..n-1`` of a mask; empty for an image.
+        levels: how many equally spaced values an image takes, 2 for shapes; None for all in the range.
     """
 
     kind: OutputKind
@@ -34,6 +35,7 @@ class OutputSpec:
     value_range: tuple[float, float]
     dtype: str
     class_names: tuple[str, ...] = ()
+    levels: int | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in ("image", "mask"):
@@ -46,6 +48,8 @@ class OutputSpec:
         allowed = ("float32",) if self.kind == "image" else ("uint8", "int16", "int32", "int64")
         if self.dtype not in allowed:
             raise ValueError(f"OutputSpec.dtype is {self.dtype!r}, allowed for kind {self.kind!r}: {allowed}.")
+        if self.levels is not None and (self.levels < 2 or self.kind == "mask"):
+            raise ValueError(f"OutputSpec.levels is {self.levels}, allowed: 2 and more for an image, None for a mask.")
         object.__setattr__(self, "value_range", (float(low), float(high)))
         object.__setattr__(self, "class_names", tuple(self.class_names))
 

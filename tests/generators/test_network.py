@@ -13,6 +13,7 @@ import torch
 from monai_genaug.generators import LatentGenerator, NetworkGenerator, OutputSpec, VAEGenerator
 from monai_genaug.generators.encoder_input import encoder_input
 from monai_genaug.networks import DCGANGenerator
+from tests.toy import toy_network, toy_spec
 from tests.toy_families import family_generator, family_network, family_spec, pictures
 
 SEEDS = list(range(9))
@@ -123,3 +124,12 @@ def test_an_empty_hash_becomes_that_of_the_weights() -> None:
     assert hashes[0] == hashes[1] != hashes[2]
     network = DCGANGenerator(2, (8, 8), latent_dim=2, channels=(4,))
     assert NetworkGenerator(network, family_spec(network, sha256="ab")).spec.sha256 == "ab"
+
+
+def test_levels_round_images() -> None:
+    network, spec = toy_network(mask=False), toy_spec(mask=False)
+    smooth = NetworkGenerator(network, spec.replace(encodes=())).sample(range(3))["image"]
+    output = OutputSpec("image", 1, (-1.0, 1.0), "float32", levels=3)
+    stepped = NetworkGenerator(network, spec.replace(encodes=(), outputs={"image": output})).sample(range(3))["image"]
+    assert set(stepped.unique().tolist()) == {-1.0, 0.0, 1.0}
+    torch.testing.assert_close(stepped, (smooth * 2.0).round() - 1.0)

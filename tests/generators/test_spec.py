@@ -154,3 +154,14 @@ def test_missing_fields_are_named(name: str) -> None:
     del plain[name]
     with pytest.raises(ValueError, match=rf"missing fields \['{name}'\]"):
         GeneratorSpec.from_dict(plain)
+
+
+@pytest.mark.parametrize("levels", [0, 1])
+def test_an_image_has_two_levels_or_more(levels: int) -> None:
+    with pytest.raises(ValueError, match=f"levels is {levels}, allowed: 2 and more"):
+        OutputSpec("image", 1, (0.0, 1.0), "float32", levels=levels)
+
+
+def test_a_mask_has_labels_and_no_levels() -> None:
+    with pytest.raises(ValueError, match="None for a mask"):
+        OutputSpec("mask", 1, (0, 2), "uint8", ("a", "b", "c"), levels=3)
