@@ -17,6 +17,7 @@ from monai.transforms import (
     LoadImaged,
     MapTransform,
     Orientationd,
+    Resize,
     Resized,
     ResizeWithPadOrCropd,
     ScaleIntensityd,
@@ -25,7 +26,7 @@ from monai.transforms import (
     Spacingd,
     Transform,
 )
-from monai.utils import ensure_tuple
+from monai.utils import convert_to_tensor, ensure_tuple
 
 from monai_genaug.generators.spec import GeneratorSpec
 
@@ -81,8 +82,9 @@ def preprocessing_for(
             pad = {"mode": "edge"} if spec.padding == "edge" else {"mode": "constant", "value": output.value_range[0]}
             steps += [_scale_intensity(spec, key, output.value_range), _RequireRanged(key, output.value_range)]
         if spec.fitting == "resize":
-            image = output.kind == "image"
-            steps.append(Resized(key, spec.spatial_shape, mode="bilinear" if image else "nearest", anti_aliasing=image))
+            is_image = output.kind == "image"
+            by_nearest = Resized(key, spec.spatial_shape, mode="nearest")
+            steps.append(_SmoothResized(key, spec.spatial_shape) if is_image else by_nearest)
         else:
             steps.append(ResizeWithPadOrCropd(key, spec.spatial_shape, **pad))
         steps.append(EnsureTyped(key, dtype=getattr(torch, output.dtype)))
@@ -120,6 +122,25 @@ def _scale_intensity(spec: GeneratorSpec, key: str, value_range: tuple[float, fl
         return ScaleIntensityd(key, *value_range)
     assert spec.intensity_range is not None
     return ScaleIntensityRanged(key, *spec.intensity_range, *value_range, clip=True)
+
+
+class _SmoothResized(Resized):
+    """MONAI's resizing with anti-aliasing, without the dark frame that it gives an image that becomes smaller.
+
+    MONAI smooths as if zeros surrounded the image. Divided by the same of an image of ones, what is left is the mean
+    over the pixels that are there.
+    """
+
+    def __init__(self, key: str, spatial_shape: Sequence[int]) -> None:
+        super().__init__(key, spatial_shape, mode="bilinear", anti_aliasing=True)
+        self.of_ones = Resize(spatial_shape, mode="bilinear", anti_aliasing=True)
+
+    def __call__(self, data: Mapping[Hashable, Any], lazy: bool | None = None) -> dict[Hashable, Any]:
+        d: dict[Hashable, Any] = super().__call__(data, lazy)
+        for key in self.key_iterator(d):
+            ones = self.of_ones(torch.ones(1, *data[key].shape[1:]))
+            d[key] = d[key] / convert_to_tensor(ones, track_meta=False)
+        return d
 
 
 class _RequireFinited(MapTransform):
