@@ -16,6 +16,7 @@ from PIL import Image
 
 from monai_genaug.blueprints.models import BlueprintModel
 from monai_genaug.data import check_images, class_folder_items, class_folder_names, split_by_subject
+from monai_genaug.data.image_files import _first_five
 from monai_genaug.generators.preprocessing import preprocessing_for
 from monai_genaug.generators.spec import GeneratorSpec
 
@@ -23,7 +24,6 @@ __all__ = ["FolderData", "name_unusable", "read_folder"]
 
 _HELD_OUT = 0.15
 _WHITE = {"1": 1.0, "L": 255.0, "RGB": 255.0, "I": None, "I;16": None}  # None: the largest value of all pictures
-_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -125,8 +125,7 @@ def _check_kinds(items: Sequence[Mapping[str, Any]], dims: int) -> None:
 
 def _refuse(problems: Sequence[str], count: int) -> None:
     if problems:
-        shown = ", ".join(problems[:_NAMED]) + ", ..." * (len(problems) > _NAMED)
-        raise ValueError(f"{len(problems)} of {count} images cannot be used: {shown}")
+        raise ValueError(f"{len(problems)} of {count} images cannot be used: {_first_five(problems)}")
 
 
 def _check_counts(counts: Mapping[str | None, int], what: str, root: Path) -> None:

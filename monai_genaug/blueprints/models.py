@@ -100,7 +100,7 @@ def _critic(shape: Sequence[int], channels: int, classes: int) -> dict[str, Any]
     heads = {"n_classes": classes, "class_heads": ["projection", "auxiliary"]} if classes else {}
     norms = {"norm": "batch", "spectral_norm": True}  # without batch norm it learns too slowly for short trainings
     critic = {**_common(shape, channels), "channels": [32, 64, 128, 256], **norms, **heads}
-    rates = {"lr": 0.0002, "d_optimizer#lr": 0.0004}
+    rates = {"lr": 0.0002, "d_optimizer#lr": "$2 * @lr"}
     return {"discriminator_args": critic, **rates, "trainer#adversarial": "hinge", "batch_size": 16}
 
 

@@ -111,8 +111,9 @@ def _train(
         write_untrained_bundle(fresh, model.method, spec, model.network, arguments, training, _metadata(model, spec))
         if before is not None:
             _check_same(fresh, source, datalist, target / "datalist.json")
-            if _config(fresh, "train")["lr"] != before["lr"]:
-                change_learning_rate(checkpoint, _config(fresh, "train")["lr"])
+            rate = _config(fresh, "train")["lr"]
+            if rate != before["lr"]:
+                change_learning_rate(checkpoint, rate)
         _install(fresh, source)
     _write_text(target / "datalist.json", datalist)
     try:

@@ -55,20 +55,21 @@ def run_training(source: Path, data: Path, out: Path) -> None:
 def change_learning_rate(checkpoint: Path, lr: float) -> None:
     """Writes another learning rate into a checkpoint: of its optimizers, and the base of its schedulers.
 
+    What an optimizer has in proportion to the network's own stays so.
+
     Args:
         checkpoint: as :class:`~monai_genaug.handlers.TrainingCheckpoint` writes it; replaced atomically.
         lr: what the training would have started with.
     """
     state = read_training_state(checkpoint)
+    own = state["parts"]["optimizer"]["param_groups"][0]
+    factor = lr / own.get("initial_lr", own["lr"])
     for part in state["parts"].values():
         for group in part.get("param_groups", ()):
-            group["lr"] *= lr / group.get("initial_lr", group["lr"])
-            if "initial_lr" in group:
-                group["initial_lr"] = lr
-        if "base_lrs" in part:
-            rates = zip(part["_last_lr"], part["base_lrs"], strict=True)
-            part["_last_lr"] = [last * lr / base for last, base in rates]
-            part["base_lrs"] = [lr for _ in part["base_lrs"]]
+            for name in {"lr", "initial_lr"} & group.keys():
+                group[name] *= factor
+        for name in {"_last_lr", "base_lrs"} & part.keys():
+            part[name] = [rate * factor for rate in part[name]]
     save_training_state(state, checkpoint)
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from monai_genaug.networks import LatentAutoencoder
 
-__all__ = ["BatchKeys"]
+__all__ = ["BatchKeys", "batch_tensor"]
 
 
 @dataclass(frozen=True)
@@ -44,15 +44,24 @@ class BatchKeys:
         """
         found: dict[str, Tensor] = {}
         for key in (self.image, self.mask, self.observed, self.label):
-            if key is None:
-                continue
-            if key not in batch:
-                raise KeyError(f"the batch has no {key!r}; its keys are {sorted(map(str, batch))}.")
-            found[key] = convert_to_tensor(batch[key], track_meta=False).to(device, non_blocking=non_blocking)
+            if key is not None:
+                found[key] = batch_tensor(batch, key).to(device, non_blocking=non_blocking)
         mask = None if self.mask is None else found[self.mask]
         classes = None if self.label is None else _whole(found[self.label].reshape(-1))
         observed = None if self.observed is None else found[self.observed].float()
         return network.join(found[self.image], mask, classes), observed
+
+
+def batch_tensor(batch: Mapping[str, Any], key: str) -> Tensor:
+    """What a batch has under a key, as a plain tensor.
+
+    Raises:
+        KeyError: a key that the batch doesn't have; the ones it has are listed.
+    """
+    if key not in batch:
+        raise KeyError(f"the batch has no {key!r}; its keys are {sorted(map(str, batch))}.")
+    tensor: Tensor = convert_to_tensor(batch[key], track_meta=False)
+    return tensor
 
 
 def _whole(labels: Tensor) -> Tensor:

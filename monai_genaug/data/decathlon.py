@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from monai_genaug.data.image_files import _first_five
+
 __all__ = ["decathlon_items", "hippocampus_subject", "select_split"]
 
 
@@ -41,8 +43,9 @@ def decathlon_items(folder: str | os.PathLike[str]) -> list[dict[str, Any]]:
     paths = sorted((str((root / image).resolve()), str((root / label).resolve())) for image, label in pairs)
     missing = [path for pair in paths for path in pair if not Path(path).is_file()]
     if missing:
-        shown = ", ".join(missing[:5]) + ", ..." * (len(missing) > 5)
-        raise FileNotFoundError(f"{len(missing)} of {2 * len(paths)} files of {description} are missing: {shown}")
+        raise FileNotFoundError(
+            f"{len(missing)} of {2 * len(paths)} files of {description} are missing: {_first_five(missing)}"
+        )
     return [{"image": image, "label": label, "subject": _subject(image)} for image, label in paths]
 
 
@@ -72,8 +75,9 @@ def select_split(
     by_name = {Path(item["image"]).name: dict(item) for item in items}
     missing = [name for name in parts[part] if name not in by_name]
     if missing:
-        shown = ", ".join(missing[:5]) + ", ..." * (len(missing) > 5)
-        raise ValueError(f"{len(missing)} of {len(parts[part])} files of part {part!r} are not there: {shown}")
+        raise ValueError(
+            f"{len(missing)} of {len(parts[part])} files of part {part!r} are not there: {_first_five(missing)}"
+        )
     return [by_name[name] for name in parts[part]]
 
 

@@ -63,6 +63,5 @@ def check_batch_size(count: int, *networks: nn.Module) -> None:
     Raises:
         ValueError: there is one image alone, and batch norm.
     """
-    has_batch_norm = any(isinstance(module, _BatchNorm) for network in networks for module in network.modules())
-    if count < 2 and has_batch_norm:
+    if count < 2 and any(isinstance(module, _BatchNorm) for network in networks for module in network.modules()):
         raise ValueError(f"a batch of {count} has no statistics for batch norm: set drop_last or another batch size.")

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from monai.utils import convert_to_tensor
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from monai_genaug.data.batch_keys import batch_tensor
 from monai_genaug.networks.latent_decoder import LatentDecoder
 
 __all__ = ["ClassBatchKeys", "average_over_ranks", "copy_from_first_rank", "moving_average", "only_inputs", "seeded"]
@@ -43,7 +43,7 @@ class ClassBatchKeys:
             KeyError: a key that the batch doesn't have; the ones it has are listed.
             ValueError: images or classes that don't fit the generator.
         """
-        images = self._get(batch, self.image).float()
+        images = batch_tensor(batch, self.image).float()
         needed = (generator.image_channels, *generator.spatial_shape)
         if images.shape[1:] != needed:
             raise ValueError(f"image is {tuple(images.shape)}, needed: {('n', *needed)}.")
@@ -52,19 +52,12 @@ class ClassBatchKeys:
             raise ValueError(f"{self.image!r} holds values from {low:.4g} to {high:.4g}, allowed: 0 to 1.")
         if self.class_id is None:
             return images.to(device, non_blocking=non_blocking), None
-        found = self._get(batch, self.class_id)
+        found = batch_tensor(batch, self.class_id)
         classes = found.long()
         if found.shape not in ((len(images),), (len(images), 1)) or not torch.equal(classes.to(found), found):
             raise ValueError(f"{self.class_id!r} is {found}, needed: one integer class id per image.")
         classes = classes.reshape(-1)
         return images.to(device, non_blocking=non_blocking), classes.to(device, non_blocking=non_blocking)
-
-    @staticmethod
-    def _get(batch: Mapping[str, Any], key: str) -> Tensor:
-        if key not in batch:
-            raise KeyError(f"the batch has no {key!r}; its keys are {sorted(map(str, batch))}.")
-        tensor: Tensor = convert_to_tensor(batch[key], track_meta=False)
-        return tensor
 
 
 @contextmanager

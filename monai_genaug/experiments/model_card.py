@@ -34,6 +34,7 @@ from monai_genaug.experiments.segmentation import (
     segmentation_network,
     train_segmenter,
 )
+from monai_genaug.experiments.stages import stored_json
 from monai_genaug.experiments.step_bar import step_bar
 from monai_genaug.generators import (
     LatentGenerator,
@@ -82,7 +83,7 @@ def measure_model_card(
     measured["fidelity"] = {}
     for name, make in makers.items():
         path = work_dir / f"fidelity_{name.split(',')[0].lower()}_{generator.spec.sha256[:8]}.json"
-        measured["fidelity"][name] = _stored(path, partial(_fidelity, make, training, test, judge))
+        measured["fidelity"][name] = stored_json(path, partial(_fidelity, make, training, test, judge))
     pool = build_pool(generator, N_SYNTHETIC, work_dir / f"pool_{generator.spec.sha256[:8]}")
     measured["downstream"] = _downstream(
         ArmData(parts["val"][:N_REAL], generator, pool), parts["test"], seeds, work_dir
@@ -98,15 +99,6 @@ def measure_model_card(
     sample_grid(generator.reconstruct(eight), docs / "reconstructed.png", [f"decoded {i}" for i in range(8)])
     (docs / "measured.json").write_text(json.dumps(measured, indent=2) + "\n")
     insert_measured(docs / "README.md", measured_section(measured, ARM_STEPS, N_SYNTHETIC, N_REAL))
-
-
-def _stored(path: Path, make: Callable[[], Any]) -> Any:
-    """The JSON value in a file, made first if it is not there."""
-    if not path.is_file():
-        unfinished = path.with_suffix(".partial")
-        unfinished.write_text(json.dumps(make()))
-        unfinished.replace(path)
-    return json.loads(path.read_text())
 
 
 def _fidelity(
@@ -159,7 +151,7 @@ def _downstream(data: ArmData, test: list[dict[str, Any]], seeds: int, work_dir:
         runs = []
         for seed in range(seeds):
             name = f"arm_{source.replace(' ', '')}_{int(geometric)}_{seed}_{data.pool.spec.sha256[:8]}.json"
-            runs.append(_stored(work_dir / name, partial(_run, source, geometric, data, test, seed)))
+            runs.append(stored_json(work_dir / name, partial(_run, source, geometric, data, test, seed)))
         rows.append({"source": source, "geometric": geometric, "runs": runs})
     return rows
 

@@ -23,13 +23,14 @@ def optimizer_and_schedule(lr: float) -> tuple[torch.optim.Optimizer, torch.opti
 def test_another_learning_rate_is_that_of_a_run_that_had_it_from_the_start(tmp_path: Path) -> None:
     checkpoint = tmp_path / "last.pt"
     plain = torch.optim.SGD([torch.nn.Parameter(torch.ones(2))], 0.1)
+    twice = torch.optim.SGD([torch.nn.Parameter(torch.ones(2))], 0.2)
     optimizer, schedule = optimizer_and_schedule(0.1)
     other, other_schedule = optimizer_and_schedule(0.02)
     for _ in range(3):
         for one, its_schedule in ((optimizer, schedule), (other, other_schedule)):
             one.step()
             its_schedule.step()
-    parts = {"optimizer": optimizer, "lr_scheduler": schedule, "d_optimizer": plain}
+    parts = {"optimizer": optimizer, "lr_scheduler": schedule, "d_optimizer": plain, "twice": twice}
     save_training_state({"parts": {name: part.state_dict() for name, part in parts.items()}}, checkpoint)
     for _ in range(2):  # as after a stop in between
         change_learning_rate(checkpoint, 0.02)
@@ -39,6 +40,7 @@ def test_another_learning_rate_is_that_of_a_run_that_had_it_from_the_start(tmp_p
     other_schedule.step()
     assert optimizer.param_groups[0]["lr"] == pytest.approx(other.param_groups[0]["lr"])
     assert plain.param_groups[0]["lr"] == pytest.approx(0.02)
+    assert twice.param_groups[0]["lr"] == pytest.approx(0.04)
 
 
 def test_the_reason_is_unwrapped_and_global_states_are_put_back(tmp_path: Path) -> None:
