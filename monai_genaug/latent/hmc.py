@@ -36,7 +36,7 @@ class ChainState(NamedTuple):
     """Where n chains are, with what need not be computed again.
 
     Attributes:
-        position: ``(n, d)``, float64.
+        position: ``(n, d)``; its dtype is that of the chains.
         log_density: ``(n,)``.
         force: gradient of the log density, ``(n, d)``.
         accepted: number of accepted proposals per chain, ``(n,)``, int64.
@@ -95,8 +95,9 @@ def advance_chains(
     """
     dim = state.position.shape[1]
     for iteration in iterations:
-        numbers = uniform(seeds, dim + 2, stream=iteration).to(state.position.device)
-        momentum = torch.special.ndtri(numbers[:, :dim])
+        numbers = uniform(seeds, dim + 2, stream=iteration)
+        momentum = torch.special.ndtri(numbers[:, :dim]).to(state.position)  # first: in float32 a number may become 1
+        numbers = numbers.to(state.position)
         step = step_size * (1.0 + _STEP_JITTER * (2.0 * numbers[:, dim : dim + 1] - 1.0))
         proposal, new_momentum = _leapfrog(state, target, momentum, step, n_leapfrog)
         gain = proposal.log_density - state.log_density

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,12 +23,14 @@ from monai_genaug.latent.base import LatentDistribution
 from monai_genaug.latent.chain_tuning import tune_length, tune_step_size
 from monai_genaug.latent.draws import uniform
 from monai_genaug.latent.hmc import ChainState, advance_chains, start_chains
-from monai_genaug.latent.metric import MetricTerms, RiemannianMetric, log_volume_and_force
-from monai_genaug.latent.neighbours import check_codes, nearest_distances, neighbour_spread, squared_distances
+from monai_genaug.latent.metric import RiemannianMetric
+from monai_genaug.latent.neighbours import check_codes, nearest_distances, neighbour_spread
+from monai_genaug.latent.volume_element import VolumeElement
 
 __all__ = ["ChainReport", "RiemannianLatent", "SupportedVolume"]
 
-_BLOCK_ELEMENTS = 2**21  # elements of the largest temporary of a block of chains: 16 MB
+_CHAIN_DTYPES = {"float64": torch.float64, "float32": torch.float32}
+_BLOCK_ELEMENTS = 2**20  # elements of the largest temporary of a block of chains: 8 MB
 _SUPPORT_QUANTILE = 0.99  # of held-out codes that the support holds
 _LAST_RESORT = 20  # chains that have not moved run up to this many times the usual length
 
@@ -37,20 +40,20 @@ class SupportedVolume:
     """The density of manifold sampling, as a target for Hamiltonian Monte Carlo.
 
     Attributes:
-        terms: the metric, in float64.
-        radius: largest distance from the nearest centroid inside the support.
+        volume: of the metric.
+        radius: largest distance from the nearest centroid inside the support, in units of z.
     """
 
-    terms: MetricTerms
-    radius: Tensor
+    volume: VolumeElement
+    radius: float
 
     def evaluate(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """1/2 log det G^-1 ``(n,)`` at points ``(n, d)``, and its gradient ``(n, d)``."""
-        return log_volume_and_force(z, *self.terms)
+        return self.volume.evaluate(z)
 
     def contains(self, z: Tensor) -> Tensor:
         """Whether points ``(n, d)`` lie within the radius of a centroid, boolean ``(n,)``."""
-        return squared_distances(z, self.terms.centroids).amin(dim=1) <= self.radius.square()
+        return self.volume.nearest_squared(z) <= self.radius**2
 
 
 @dataclass(frozen=True)
@@ -78,14 +81,15 @@ class RiemannianLatent(LatentDistribution):
     """Samples of the volume element of a fitted metric, by one Markov chain per seed.
 
     A chain starts at a centroid (a training code) chosen by its seed, runs ``n_steps`` iterations, and goes on if it
-    has not moved by then: a training code itself is never returned. Chains run in float64 because float32 rounding
-    depends on the batch's shape and can flip an acceptance.
+    has not moved by then: a training code itself is never returned. Chains run in float64: float32 rounding depends on
+    the batch's shape and can flip an acceptance, and then a code depends on the others that it was drawn with.
 
     Args:
         latent_dim: number of dimensions d of z.
         temperature: T of the metric.
         regularization: lambda of the metric.
         n_leapfrog: leapfrog steps per proposal, >= 1.
+        chain_dtype: ``"float64"``, or ``"float32"`` for faster chains where codes may depend on their batch.
 
     Attributes:
         metric: the metric, with the training codes as centroids.
@@ -105,11 +109,20 @@ class RiemannianLatent(LatentDistribution):
     n_leapfrog: Tensor
 
     def __init__(
-        self, latent_dim: int, temperature: float = 1.5, regularization: float = 0.01, n_leapfrog: int = 5
+        self,
+        latent_dim: int,
+        temperature: float = 1.5,
+        regularization: float = 0.01,
+        n_leapfrog: int = 5,
+        chain_dtype: str = "float64",
     ) -> None:
         super().__init__(latent_dim)
         if n_leapfrog < 1:
             raise ValueError(f"n_leapfrog must be >= 1, got {n_leapfrog}.")
+        if chain_dtype not in _CHAIN_DTYPES:
+            raise ValueError(f"chain_dtype must be one of {tuple(_CHAIN_DTYPES)}, got {chain_dtype!r}.")
+        self.chain_dtype = chain_dtype
+        self._prepared: tuple[tuple[Any, ...], SupportedVolume] | None = None
         self.metric = RiemannianMetric(latent_dim, temperature, regularization)
         self.register_buffer("radius", torch.tensor(0.0))
         self.register_buffer("step_size", torch.tensor(0.0))
@@ -207,7 +220,7 @@ class RiemannianLatent(LatentDistribution):
         return ChainReport(
             samples=final.position,
             acceptance=float(state.accepted.double().mean()) / int(self.n_steps),
-            nearest_distance=nearest_distances(final.position, target.terms.centroids),
+            nearest_distance=nearest_distances(final.position, target.volume.centroids),
             fraction_at_start=float((final.position == start.position).all(dim=1).double().mean()),
             log_density=torch.stack(trace),
             n_extended=int((state.accepted == 0).sum()),
@@ -215,9 +228,9 @@ class RiemannianLatent(LatentDistribution):
 
     def _draw(self, seeds: Sequence[int], truncation: float) -> Tensor:
         target = self._target()
-        largest = max(len(target.terms.centroids), self.latent_dim**2)
+        largest = max(len(target.volume.centroids), self.latent_dim**2)
         block = max(1, _BLOCK_ELEMENTS // largest)
-        parts = [target.terms.centroids.new_empty(0, self.latent_dim)]
+        parts = [target.volume.centroids.new_empty(0, self.latent_dim)]
         for first in range(0, len(seeds), block):
             some = seeds[first : first + block]
             state = start_chains(self._starts(some, target), target)
@@ -226,11 +239,22 @@ class RiemannianLatent(LatentDistribution):
         return torch.cat(parts)
 
     def _target(self) -> SupportedVolume:
-        return SupportedVolume(self.metric.terms(torch.float64), self.radius.double())
+        """The density, prepared again only if a number behind it has changed."""
+        metric = self.metric
+        buffers = (metric.centroids, metric.factors, metric.temperature, metric.regularization, self.radius)
+        key = (self.chain_dtype, *((t.data_ptr(), t.device, 0 if t.is_inference() else t._version) for t in buffers))
+        prepared = self._prepared
+        if prepared is None or prepared[0] != key:
+            volume = VolumeElement(metric.terms(_CHAIN_DTYPES[self.chain_dtype]))
+            self._prepared = prepared = (key, SupportedVolume(volume, float(self.radius)))
+        return prepared[1]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_prepared": None}
 
     def _starts(self, seeds: Sequence[int], target: SupportedVolume) -> Tensor:
         """The centroids that the seeds choose (stream 0), shape (n, d)."""
-        centroids = target.terms.centroids
+        centroids = target.volume.centroids
         chosen = (uniform(seeds, 1).squeeze(1) * len(centroids)).long().clamp_max(len(centroids) - 1)
         return centroids[chosen.to(centroids.device)]
 

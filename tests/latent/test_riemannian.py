@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import pickle
 
 import numpy as np
 import pytest
@@ -198,3 +199,37 @@ def test_bad_arguments(high: RiemannianLatent) -> None:
         RiemannianLatent(2, n_leapfrog=0)
     with pytest.raises(ValueError, match="at least one seed"):
         high.diagnostics([])
+
+
+def test_float32_chains_have_the_same_distribution(high: RiemannianLatent) -> None:
+    fast = RiemannianLatent(10, chain_dtype="float32")
+    fast.load_state_dict(high.state_dict())
+    short, exact = fast.diagnostics(range(300)), high.diagnostics(range(1000, 1300))
+    assert short.samples.dtype == torch.float32
+    assert short.fraction_at_start == 0.0
+    volumes = [high.metric.log_volume(report.samples.double()) for report in (short, exact)]
+    assert stats.ks_2samp(*(values.numpy() for values in volumes)).pvalue > 0.01
+
+
+def test_unknown_chain_dtype_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"chain_dtype must be one of \('float64', 'float32'\), got 'float16'"):
+        RiemannianLatent(2, chain_dtype="float16")
+
+
+def test_a_changed_metric_is_noticed() -> None:
+    latent = toy(2)
+    before = latent.sample(range(8))
+    assert torch.equal(latent.sample(range(8)), before)
+    latent.metric.temperature.mul_(1.5)
+    warmer = latent.sample(range(8))
+    assert not torch.equal(warmer, before)
+    latent.load_state_dict(toy(2).state_dict())
+    assert torch.equal(latent.sample(range(8)), before)
+
+
+def test_pickling_carries_the_buffers_alone() -> None:
+    latent = toy(2)
+    size = len(pickle.dumps(latent))
+    before = latent.sample(range(4))
+    assert len(pickle.dumps(latent)) == size
+    assert torch.equal(pickle.loads(pickle.dumps(latent)).sample(range(4)), before)
