@@ -110,28 +110,24 @@ def alternate(runs: Mapping[str, Callable[[], object]], repeats: int = 5, warm_u
 def time_row(
     what: str,
     seconds: Sequence[float],
-    per: str = "run",
+    per: str = "",
     count: int = 1,
     other: str = "",
     other_seconds: Sequence[float] = (),
     at_most: float | None = None,
+    at_least: float | None = None,
     note: str = "",
 ) -> Row:
-    """Seconds per ``per``, of which ``count`` were made in each repetition; the ratio says how many times as long."""
-    value = median(seconds) / count
-    beside = median(other_seconds) / count if other_seconds else None
-    return Row(
-        what,
-        value,
-        "s" if per == "run" else f"s per {per}",
-        (min(seconds) / count, max(seconds) / count),
-        other,
-        beside,
-        None if beside is None else value / beside,
-        "as long",
-        at_most=at_most,
-        note=note,
-    )
+    """Seconds, per ``per`` if ``count`` of them were made in each repetition.
+
+    The ratio says how many times as long as the other it takes, which ``at_most`` bounds; with ``at_least``, how many
+    times as fast it is.
+    """
+    value, beside, spread = _per_item(seconds, other_seconds, count)
+    ratio = None if beside is None else value / beside if at_least is None else beside / value
+    means = "as long" if at_least is None else "as fast"
+    unit = f"s per {per}" if per else "s"
+    return Row(what, value, unit, spread, other, beside, ratio, means, at_least, at_most, note)
 
 
 def rate_row(
@@ -144,21 +140,20 @@ def rate_row(
     at_least: float | None = None,
     note: str = "",
 ) -> Row:
-    """``count`` per second of things called ``per``; the ratio says how many times as fast."""
-    value = count / median(seconds)
-    beside = count / median(other_seconds) if other_seconds else None
-    return Row(
-        what,
-        value,
-        f"{per}s/s",
-        (count / max(seconds), count / min(seconds)),
-        other,
-        beside,
-        None if beside is None else value / beside,
-        "as fast",
-        at_least=at_least,
-        note=note,
-    )
+    """``count`` per second of things called ``per``; the ratio says how many times as fast as the other it is."""
+    value, beside, (low, high) = _per_item(seconds, other_seconds, count)
+    rate = None if beside is None else 1 / beside
+    ratio = None if beside is None else beside / value
+    spread = (1 / high, 1 / low)
+    return Row(what, 1 / value, f"{per}s/s", spread, other, rate, ratio, "as fast", at_least, None, note)
+
+
+def _per_item(
+    seconds: Sequence[float], other_seconds: Sequence[float], count: int
+) -> tuple[float, float | None, tuple[float, float]]:
+    """Median, the other's median, lowest and highest."""
+    beside = median(other_seconds) / count if other_seconds else None
+    return median(seconds) / count, beside, (min(seconds) / count, max(seconds) / count)
 
 
 def in_own_process(function: Callable[..., T], *arguments: object) -> T:
@@ -199,13 +194,13 @@ def markdown(rows: Sequence[Row]) -> str:
     lines = [["", "Median", "Lowest to highest", "Compared with", "Its median", "Ratio", "Bar", "Note"]]
     lines += [_cells(row) for row in rows]
     used = [k for k in range(len(lines[0])) if k == 0 or any(line[k] for line in lines[1:])]
-    width = {k: max(len(line[k]) for line in lines) for k in used}
+    width = {k: max(3, *(len(line[k]) for line in lines)) for k in used}
     table = ["| " + " | ".join(line[k].ljust(width[k]) for k in used) + " |" for line in lines]
     table.insert(1, "|" + "|".join("-" * (width[k] + 2) for k in used) + "|")
     return "\n".join(table)
 
 
-def show(rows: Callable[[bool], list[Row]]) -> None:
+def show(rows: Callable[[bool], Sequence[Row]]) -> None:
     """The command line of a benchmark: prints its table, or writes it as JSON for ``python -m benchmarks``."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true", help="sizes that only show that it works")
@@ -219,36 +214,40 @@ def show(rows: Callable[[bool], list[Row]]) -> None:
 
 def _cells(row: Row) -> list[str]:
     """What stands in the columns of :func:`markdown`."""
-    sign, bar = ("≥", row.at_least) if row.at_least is not None else ("≤", row.at_most)
-    reached = {True: " reached", False: " **missed**", None: ""}[row.reached]
-    bar_unit = row.unit if row.ratio is None and row.value is not None else ""
+    scale, unit = _scaled(row.value, row.unit)
+    spread = "" if row.spread is None else f"{_digits(row.spread[0] * scale)} to {_digits(row.spread[1] * scale)}"
     return [
         row.what,
-        _quantity(row.value, row.unit),
-        "" if row.spread is None else f"{_quantity(row.spread[0], row.unit)} to {_quantity(row.spread[1], row.unit)}",
+        "" if row.value is None else f"{_digits(row.value * scale)} {unit}".strip(),
+        spread,
         row.other,
-        _quantity(row.other_value, row.unit),
+        "" if row.other_value is None else f"{_digits(row.other_value * scale)} {unit}".strip(),
         "" if row.ratio is None else f"{_digits(row.ratio)} × {row.ratio_means}".strip(),
-        "" if bar is None else f"{sign} {_quantity(bar, bar_unit)}{reached}",
+        _bar(row),
         row.note,
     ]
 
 
-def _quantity(value: float | None, unit: str) -> str:
-    """A value with its unit, seconds in s, ms or µs: ``12.3 ms per sample``."""
-    if value is None:
+def _bar(row: Row) -> str:
+    sign, bar = ("≥", row.at_least) if row.at_least is not None else ("≤", row.at_most)
+    if bar is None:
         return ""
-    if unit == "s" or unit.startswith("s "):
-        factor, prefix = next(((f, p) for f, p in ((1.0, ""), (1e3, "m")) if value * f >= 0.9995), (1e6, "µ"))
-        value, unit = value * factor, prefix + unit
-    return f"{_digits(value)} {unit}".strip()
+    unit = row.unit if row.ratio is None and row.value is not None else ""
+    reached = {True: ", reached", False: ", **missed**", None: ""}[row.reached]
+    return f"{sign} {bar:,g} {unit}".strip() + reached
+
+
+def _scaled(value: float | None, unit: str) -> tuple[float, str]:
+    """Factor and unit to write a value with: seconds become s, ms or µs."""
+    if value is None or not (unit == "s" or unit.startswith("s ")):
+        return 1.0, unit
+    factor, prefix = next(((f, p) for f, p in ((1.0, ""), (1e3, "m")) if value * f >= 0.9995), (1e6, "µ"))
+    return factor, prefix + unit
 
 
 def _digits(value: float) -> str:
     """Three digits, or all in front of the point."""
-    if value == 0 or abs(value) >= 100:
-        return f"{value:,.0f}"
-    return f"{value:#.3g}"
+    return f"{value:,.0f}" if value == 0 or abs(value) >= 99.95 else f"{value:#.3g}"
 
 
 def _cpu_model() -> str:
