@@ -41,6 +41,9 @@ class SampleGenerator(ABC):
     batch_size: int = 32
     """How many samples are made at once; it bounds the memory and changes no sample."""
 
+    look_ahead: int = 8
+    """How many samples transforms make at once when they need one; it changes no sample."""
+
     def __init__(self, spec: GeneratorSpec, device: str | torch.device = "cpu") -> None:
         self._spec = spec
         self._device = torch.device(device)

@@ -39,6 +39,9 @@ class SamplePool(SampleGenerator):
         ValueError: no finished pool, or files that do not fit its ``pool.json``.
     """
 
+    look_ahead = 1
+    """Reading several items at once costs as much as one by one."""
+
     def __init__(self, folder: str | os.PathLike[str], device: str | torch.device = "cpu") -> None:
         self.folder = Path(folder).resolve()
         self.record = PoolRecord.read(self.folder)
