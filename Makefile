@@ -40,10 +40,8 @@ docs: setup  ## the documentation as HTML in docs/_build
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build
 	@echo "docs/_build/index.html"
 
-bench: setup  ## every script in benchmarks/, one after the other
-	@set -e; found=0; for script in benchmarks/*.py; do \
-		[ -f "$$script" ] || continue; found=1; echo "== $$script"; $(BIN)/python "$$script"; \
-	done; [ $$found = 1 ] || { echo "benchmarks/ holds no scripts" >&2; exit 1; }
+bench: setup  ## everything in benchmarks/, one after the other; writes benchmarks/results.md
+	$(BIN)/python -m benchmarks
 
 clean:  ## remove caches and what demo, docs and builds wrote (not .venv, not runs/)
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist docs/_build demo_out

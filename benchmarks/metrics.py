@@ -1,28 +1,26 @@
 # Copyright (c) monai_genaug contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What metrics on features cost: seconds beside MONAI's FIDMetric and prdc, and memory for large sets.
+"""What metrics on features cost, for 500 x 2,048 features: seconds beside MONAI's FIDMetric and prdc.
 
-``python benchmarks/metrics.py``: 500 x 2,048 features; MONAI's row takes a minute, prdc's is there if it is installed.
-``python benchmarks/metrics.py memory [COUNT] [METRIC]``: peak memory, by default of all for 30,000 x 2,048 features.
+``python -m benchmarks.metrics memory [COUNT] [METRIC ...]`` prints the peak memory instead, by default of all metrics
+for 30,000 x 2,048 features, each in a process of its own.
 """
 
 from __future__ import annotations
 
-import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from importlib.util import find_spec
 from io import StringIO
-from multiprocessing import get_context
-from statistics import median
 from typing import Any
 
 import torch
 from monai.metrics import FIDMetric
 from torch import Tensor
 
+from benchmarks.timing import Row, alternate, in_own_process, markdown, peak_mib, show, time_row
 from monai_genaug.metrics import (
     density_and_coverage,
     frechet_distance,
@@ -40,7 +38,21 @@ METRICS: dict[str, Callable[[Tensor, Tensor], Any]] = {
     "density": density_and_coverage,
     "precision": precision_and_recall,
 }
-ENOUGH = 5.0  # seconds; what takes longer is measured once
+FRECHET_BAR = 500  # times as fast as MONAI's
+
+
+def rows(quick: bool = False) -> list[Row]:
+    """Times of all metrics; MONAI's takes most of a minute and is measured once."""
+    real, synthetic = feature_sets(*((32, 16) if quick else (500, 2048)))
+    repeats = 1 if quick else 5
+    seconds = alternate({name: lambda run=run: run(real, synthetic) for name, run in METRICS.items()}, repeats)  # type: ignore[misc]
+    theirs = alternate({"FIDMetric": lambda: FIDMetric()(synthetic, real)}, repeats=1, warm_up=0)["FIDMetric"]
+    own = seconds.pop("frechet")
+    return [
+        time_row("frechet", own, "", 1, "MONAI's FIDMetric", theirs, at_least=FRECHET_BAR),
+        _beside_prdc(real, synthetic, repeats),
+        *(time_row(name, taken) for name, taken in seconds.items()),
+    ]
 
 
 def feature_sets(count: int, size: int = 2048) -> tuple[Tensor, Tensor]:
@@ -50,63 +62,38 @@ def feature_sets(count: int, size: int = 2048) -> tuple[Tensor, Tensor]:
     return real, synthetic.mul_(0.9).add_(0.1)
 
 
-def seconds(run: Callable[[], object]) -> float:
-    """Median of up to five runs."""
-    taken: list[float] = []
-    while len(taken) < 5 and sum(taken) < ENOUGH:
-        start = time.perf_counter()
-        with redirect_stdout(StringIO()):  # prdc prints
-            run()
-        taken.append(time.perf_counter() - start)
-    return median(taken)
-
-
-def row(what: str, own: float, other: float | None = None) -> None:
-    """Prints one line; with another implementation's seconds, how many times as long it takes."""
-    print(f"{what:44}{own:10.3f} s" + ("" if other is None else f"{other:10.3f} s {other / own:8.1f} x"), flush=True)
-
-
-def times(count: int = 500) -> None:
-    """Prints the table of times."""
-    real, synthetic = feature_sets(count)
-    print(f"{count} x 2,048, {torch.get_num_threads()} threads{'':19}{'ours':>12}{'other':>12}{'ratio':>11}")
-    for name in ("vendi", "kernel", "realism", "precision", "density"):
-        row(name, seconds(lambda name=name: METRICS[name](real, synthetic)))  # type: ignore[misc]
+def _beside_prdc(real: Tensor, synthetic: Tensor, repeats: int) -> Row:
+    """The four numbers of prdc in one row, which says so if prdc is not installed."""
+    runs = {"ours": lambda: (precision_and_recall(real, synthetic), density_and_coverage(real, synthetic))}
     if find_spec("prdc"):
-        from prdc import compute_prdc
+        from prdc import compute_prdc  # type: ignore[import-untyped]
 
-        x, y = real.numpy(), synthetic.numpy()
-        both = seconds(lambda: (precision_and_recall(real, synthetic), density_and_coverage(real, synthetic)))
-        row("precision and density, prdc", both, seconds(lambda: compute_prdc(x, y, nearest_k=5)))
-    own = seconds(lambda: frechet_distance(real, synthetic))
-    row("frechet, MONAI's FIDMetric", own, seconds(lambda: FIDMetric()(synthetic, real)))
+        runs["prdc"] = lambda: compute_prdc(real.numpy(), synthetic.numpy(), nearest_k=5)
+    with redirect_stdout(StringIO()):  # prdc prints
+        seconds = alternate(runs, repeats)
+    theirs = seconds.get("prdc", [])
+    note = "" if theirs else "prdc is not installed"
+    return time_row("precision and density", seconds["ours"], "", 1, "prdc", theirs, note=note)
 
 
-def peak(name: str, count: int) -> None:
-    """Prints the peak memory of this process, before and after one run of a metric."""
-    empty = _peak_mib()
+def memory_rows(count: int, names: Sequence[str] = ()) -> list[Row]:
+    """Peak memory of each metric."""
+    return [in_own_process(_memory_row, name, count) for name in names or METRICS]
+
+
+def _memory_row(name: str, count: int) -> Row:
     real, synthetic = feature_sets(count)
-    loaded, start = _peak_mib(), time.perf_counter()
+    loaded, start = peak_mib(), time.perf_counter()
     METRICS[name](real, synthetic)
     taken = time.perf_counter() - start
-    print(f"{name:12}{empty:8.0f}{loaded:12.0f}{_peak_mib():12.0f} MiB{taken:10.0f} s", flush=True)
-
-
-def memory(count: int = 30_000, *names: str) -> None:
-    """Prints the table of memory; each metric in a process of its own."""
-    print(f"{count} x 2,048{'imports':>9}{'+ features':>12}{'+ metric':>12}")
-    for name in names or METRICS:
-        process = get_context("spawn").Process(target=peak, args=(name, count))
-        process.start()
-        process.join()
-
-
-def _peak_mib() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+    note = f"{taken:.0f} s"
+    return Row(
+        f"{name}, {count:,} x 2,048, peak memory", peak_mib(), "MiB", None, "with features alone", loaded, note=note
+    )
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["memory"]:
-        memory(*map(int, sys.argv[2:3]), *sys.argv[3:])
+        print(markdown(memory_rows(int(sys.argv[2]) if sys.argv[2:] else 30_000, sys.argv[3:])))
     else:
-        times()
+        show(rows)

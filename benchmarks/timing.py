@@ -21,14 +21,12 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 from typing import TypeVar
-
-import torch
 
 __all__ = [
     "Row",
@@ -36,9 +34,9 @@ __all__ = [
     "in_own_process",
     "machine",
     "markdown",
+    "own_mib",
     "peak_mib",
     "rate_row",
-    "resident_mib",
     "show",
     "time_row",
 ]
@@ -164,17 +162,22 @@ def in_own_process(function: Callable[..., T], *arguments: object) -> T:
 
 def peak_mib() -> float:
     """The most memory that this process had so far, in MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+    peak = _proc_status("VmHWM")  # getrusage's also counts what the process was before it was exec'ed
+    if peak is None:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**10 if sys.platform == "darwin" else 1)
+    return peak / 2**10
 
 
-def resident_mib() -> float:
-    """The memory that this process has now, in MiB; its peak where the system does not say."""
-    statm = Path("/proc/self/statm")
-    return int(statm.read_text().split()[1]) * resource.getpagesize() / 2**20 if statm.exists() else peak_mib()
+def own_mib() -> float:
+    """The memory that this process has now, in MiB, without the pages of files that it maps; its peak off Linux."""
+    own = _proc_status("RssAnon")
+    return peak_mib() if own is None else own / 2**10
 
 
 def machine() -> dict[str, str]:
     """What the figures were measured on."""
+    import torch  # here, since scripts that measure imports and processes must start quickly
+
     facts = {
         "CPU": f"{_cpu_model()}, {os.cpu_count()} cores",
         "Memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB",
@@ -207,6 +210,8 @@ def show(rows: Callable[[bool], Sequence[Row]]) -> None:
     parser.add_argument("--json", type=Path, help="write the rows there")
     arguments = parser.parse_args()
     measured = rows(arguments.quick)
+    if arguments.quick:
+        measured = [replace(row, at_least=None, at_most=None) for row in measured]
     if arguments.json is not None:
         arguments.json.write_text(json.dumps([asdict(row) for row in measured], indent=1))
     print(markdown(measured))
@@ -256,3 +261,10 @@ def _cpu_model() -> str:
     return next(
         (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.processor()
     )
+
+
+def _proc_status(field: str) -> float | None:
+    """KiB that Linux says of this process."""
+    status = Path("/proc/self/status")
+    lines = status.read_text().splitlines() if status.exists() else []
+    return next((float(line.split()[1]) for line in lines if line.startswith(f"{field}:")), None)
