@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import torch
 from monai.data import MetaTensor, get_track_meta
 from monai.utils import convert_to_tensor
@@ -51,81 +53,96 @@ def _as_tensor(value: Any, key: Any) -> Tensor:
     return tensor
 
 
-def _check_shape(item: Tensor, spec: GeneratorSpec, output: OutputSpec, key: Any, adapted: bool) -> None:
+def _check_shape(shape: tuple[int, ...], spec: GeneratorSpec, output: OutputSpec, key: Any, adapted: bool) -> None:
     """Channel first, the generator's number of axes, and its channels unless ``adapt`` changes them.
+
+    Args:
+        shape: of the item, ``(C, *spatial)``.
+        spec: of the generator.
+        output: that replaces the item.
+        key: of the item.
+        adapted: whether ``adapt`` was given.
 
     Raises:
         ValueError: it names both shapes.
     """
     own = (output.channels, *spec.spatial_shape)
-    if item.ndim != len(own):
+    if len(shape) != len(own):
         raise ValueError(
-            f"item {key!r} has shape {tuple(item.shape)}, generator {spec.name!r} makes {own}: "
+            f"item {key!r} has shape {shape}, generator {spec.name!r} makes {own}: "
             f"channel first and {len(spec.spatial_shape)} spatial axes are needed."
         )
     if adapted:
         return
-    if item.shape[0] != output.channels:
+    if shape[0] != output.channels:
         raise ValueError(
-            f"item {key!r} has {item.shape[0]} channels, generator {spec.name!r} makes {output.channels}; "
+            f"item {key!r} has {shape[0]} channels, generator {spec.name!r} makes {output.channels}; "
             "place this transform before one-hot encoding, or give adapt."
         )
-    if (spec.spacing is None or spec.fitting == "resize") and tuple(item.shape[1:]) != spec.spatial_shape:
+    if (spec.spacing is None or spec.fitting == "resize") and shape[1:] != spec.spatial_shape:
         scale = "of whole images" if spec.fitting == "resize" else "without a voxel spacing"
         raise ValueError(
-            f"item {key!r} has spatial shape {tuple(item.shape[1:])}, generator {spec.name!r} makes "
+            f"item {key!r} has spatial shape {shape[1:]}, generator {spec.name!r} makes "
             f"{spec.spatial_shape} {scale}: resize the items, or, in mode 'sample', give adapt=Resized(...)."
         )
 
 
-def _check_spacing(item: Tensor, spec: GeneratorSpec, key: Any) -> None:
-    """Equal voxel spacing, where both sides know theirs; an identity affine means 1.
+def _check_axes(item: Tensor, spec: GeneratorSpec, key: Any) -> None:
+    """Voxels of the generator's size and directions, where both sides know theirs, for all affines of a batch.
+
+    Of an identity affine, the sizes count as 1, and the directions as unknown: nobody set it.
 
     Raises:
-        ValueError: it names both spacings.
+        ValueError: it names both spacings, or both orientations. The sample would have another scale, or be a mirror
+            image, in the item's axes.
     """
-    if spec.spacing is None or not isinstance(item, MetaTensor):
+    if not isinstance(item, MetaTensor) or (spec.spacing is None and spec.orientation is None):
         return
-    spacing = voxel_sizes(_affine(item), len(spec.spacing))
-    if any(abs(a - b) > _SPACING_TOLERANCE * b for a, b in zip(spacing, spec.spacing, strict=True)):
-        raise ValueError(
-            f"item {key!r} has voxel spacing {tuple(round(s, 4) for s in spacing)}, generator {spec.name!r} makes "
-            f"{spec.spacing}: add Spacingd(pixdim={spec.spacing}) before this transform, or give adapt."
-        )
+    for spacing, codes in _voxel_axes(item, len(spec.spatial_shape)):
+        if spec.spacing is not None and any(
+            abs(a - b) > _SPACING_TOLERANCE * b for a, b in zip(spacing, spec.spacing, strict=True)
+        ):
+            raise ValueError(
+                f"item {key!r} has voxel spacing {tuple(round(s, 4) for s in spacing)}, generator {spec.name!r} makes "
+                f"{spec.spacing}: add Spacingd(pixdim={spec.spacing}) before this transform, or give adapt."
+            )
+        if spec.orientation is not None and codes not in (None, spec.orientation):
+            raise ValueError(
+                f"item {key!r} has voxel axes {codes}, generator {spec.name!r} makes {spec.orientation}: add "
+                f"Orientationd(axcodes={spec.orientation!r}) before this transform (generator.preprocessing(keys) has "
+                "it), place random flips and rotations after it, or give adapt."
+            )
 
 
-def _check_orientation(item: Tensor, spec: GeneratorSpec, key: Any) -> None:
-    """Equal directions of the voxel axes, where both sides know theirs; nobody set an identity affine.
-
-    Raises:
-        ValueError: it names both orientations. The sample would be a mirror image in the item's axes.
-    """
-    if spec.orientation is None or not isinstance(item, MetaTensor):
-        return
-    affine = _affine(item)
-    if torch.equal(affine, torch.eye(len(affine)).to(affine)):
-        return
-    codes = axis_codes(affine, len(spec.spatial_shape))
-    if codes != spec.orientation:
-        raise ValueError(
-            f"item {key!r} has voxel axes {codes}, generator {spec.name!r} makes {spec.orientation}: add "
-            f"Orientationd(axcodes={spec.orientation!r}) before this transform (generator.preprocessing(keys) has it), "
-            "place random flips and rotations after it, or give adapt."
-        )
+def _voxel_axes(item: MetaTensor, axes: int) -> Iterator[tuple[tuple[float, ...], str | None]]:
+    """Sizes and directions of an item's voxels, or of every item's in a batch."""
+    affines = np.asarray(torch.as_tensor(item.affine, dtype=torch.float64, device="cpu"))
+    for affine in affines if affines.ndim == 3 else affines[None]:
+        yield _sizes_and_codes(affine.tobytes(), len(affine), axes)
 
 
-def _affine(item: MetaTensor) -> Tensor:
-    affine: Tensor = item.affine
-    return affine if affine.ndim == 2 else affine[0]
+@lru_cache(maxsize=4096)
+def _sizes_and_codes(affine: bytes, size: int, axes: int) -> tuple[tuple[float, ...], str | None]:
+    """Voxel sizes and axis codes, None for the identity; remembered, since the items come again in every epoch."""
+    matrix = torch.frombuffer(bytearray(affine), dtype=torch.float64).view(size, size)
+    codes = None if torch.equal(matrix, torch.eye(size, dtype=torch.float64)) else axis_codes(matrix, axes)
+    return tuple(voxel_sizes(matrix, axes)), codes
 
 
-def _check_image(item: Tensor, spec: GeneratorSpec, output: OutputSpec, key: Any, adapted: bool) -> None:
+def _check_image(values: Tensor, spec: GeneratorSpec, output: OutputSpec, key: Any, adapted: bool) -> None:
     """No NaN, and intensities within the generator's range by 5 % of its width, unless ``adapt`` changes them.
+
+    Args:
+        values: of one item or a batch, of any shape.
+        spec: of the generator.
+        output: that replaces the item.
+        key: of the item.
+        adapted: whether ``adapt`` was given.
 
     Raises:
         ValueError: it names both ranges.
     """
-    lowest, highest = (float(v) for v in torch.aminmax(item.as_subclass(Tensor)))
+    lowest, highest = torch.stack(torch.aminmax(values)).tolist()
     if not (abs(lowest) < float("inf") and abs(highest) < float("inf")):  # NaN fails every comparison
         raise ValueError(f"item {key!r} contains NaN or infinite values, allowed: finite intensities.")
     if adapted:
@@ -166,18 +183,18 @@ def _overlap(source: Sequence[int], target: Sequence[int]) -> tuple[list[slice],
     return into, out_of
 
 
-def _fitted(sample: Tensor, item: Tensor, fill: float, keep_outside: bool) -> Tensor:
-    """``sample`` with shape, dtype, device, type and meta of ``item``.
-
-    Args:
-        sample: ``(C, *spatial)``.
-        item: ``(C, *spatial)`` of the same number of axes.
-        fill: value around a sample that is smaller than the item.
-        keep_outside: leave the item's own values there instead.
-    """
-    plain = item.as_subclass(Tensor)
-    values = sample.as_subclass(Tensor).detach().to(plain.device)
-    if not plain.dtype.is_floating_point and values.dtype.is_floating_point:
+def _copied_like(sample: Tensor, item: Tensor) -> Tensor:
+    """A copy of ``sample`` with dtype and device of ``item``, whole numbers where the item's are."""
+    values = sample.as_subclass(Tensor).detach()
+    if values.dtype.is_floating_point and not item.dtype.is_floating_point:
         values = values.round()
-    result = _centred(values, plain if keep_outside else torch.full_like(plain, fill))
-    return MetaTensor(result).copy_meta_from(item) if isinstance(item, MetaTensor) else result
+    copied: Tensor = values.to(item.device, item.dtype, copy=True, memory_format=torch.contiguous_format)
+    return copied
+
+
+def _with_meta_of(values: Tensor, item: Tensor) -> Tensor:
+    """``values`` with type and meta data of ``item``."""
+    if not isinstance(item, MetaTensor):
+        return values
+    described: Tensor = values.as_subclass(MetaTensor).copy_meta_from(item)
+    return described

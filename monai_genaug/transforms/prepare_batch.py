@@ -154,12 +154,12 @@ class GenerativePrepareBatch(PrepareBatch):
         count = len(batch[keys[0]])
         labels = _item_label(batch, self.class_key)
         labels = [None] * count if labels is None else list(labels)
-        items = [{key: batch[key][row] for key in keys} for row in range(count)]
-        for item in items:
-            self._synthesis.read(item, keys)
+        tensors = self._synthesis.read(batch, keys, batched=True)
         chosen, seeds, classes = self._choose(iteration, labels)
         if chosen:
-            made = self._synthesis.make([items[row] for row in chosen], seeds, classes)
+            rows = {key: tensor.as_subclass(Tensor)[chosen] for key, tensor in tensors.items()}
+            items = [{key: rows[key][n] for key in keys} for n in range(len(chosen))]
+            made = self._synthesis.make(items, seeds, classes)
             batch.update({key: _with_rows(batch[key], chosen, [sample[key] for sample in made]) for key in keys})
         if self.synthetic_key is not None:
             came = list(batch.get(self.synthetic_key, [False] * count))

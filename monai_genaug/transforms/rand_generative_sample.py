@@ -17,9 +17,9 @@ from torch import Tensor
 from monai_genaug.generators.base import SampleGenerator
 from monai_genaug.generators.class_labels import ClassLabel
 from monai_genaug.generators.loading import load_generator
-from monai_genaug.generators.seeding import current_rank, current_worker, derive_seed
 from monai_genaug.transforms.label_maps import LabelMap, _check_class_key, _item_label
-from monai_genaug.transforms.matching import _present
+from monai_genaug.transforms.look_ahead import _LookAhead
+from monai_genaug.transforms.matching import Item, _present
 from monai_genaug.transforms.shared_probability import _SharedProbability
 from monai_genaug.transforms.synthesis import Mode, _Synthesis
 
@@ -32,10 +32,10 @@ __all__ = [
 
 
 class _RandomSample(RandomizableTransform):
-    """The randomness of both versions: one coin and one sample seed per call, whatever the coin says.
+    """The randomness of both versions: a coin from ``R`` per call, and a sequence of samples for those that it chooses.
 
-    The sample seed is a hash of a draw from ``R``, of the rank and of the loader worker's seed. MONAI folds in the
-    rank nowhere, and the worker's seed not with torch's DataLoader or through a SmartCacheDataset.
+    One more draw from ``R``, after every ``set_random_state``, chooses the stream of the samples' seeds. So the coins
+    do not depend on the samples, nor the samples on the coins.
     """
 
     backend = [TransformBackends.TORCH]
@@ -44,14 +44,15 @@ class _RandomSample(RandomizableTransform):
         has_classes = synthesis.generator.spec.classes is not None
         self._synthesis = synthesis
         self._probability = _SharedProbability(prob, synthesis.class_map if has_classes else None)
+        self._samples = _LookAhead(synthesis.generator, tuple(synthesis.outputs.values()), synthesis.truncation)
         self._do_transform = False
-        self._seed = 0
-        self._home_rank = 0
         self.set_random_state(seed=get_seed())  # as Compose does; MONAI's own R is shared by all unseeded transforms
 
-    def __getstate__(self) -> dict[str, Any]:
-        # a spawned worker has no process group, and RANK only under torchrun
-        return {**self.__dict__, "_home_rank": current_rank() or self._home_rank}
+    def set_random_state(self, seed: int | None = None, state: np.random.RandomState | None = None) -> _RandomSample:
+        """Sets the state of the coins, and starts a new stream of samples that depends on it."""
+        super().set_random_state(seed, state)
+        self._samples.restart(int(self.R.randint(2**63 - 1, dtype=np.int64)))
+        return self
 
     @property
     def prob(self) -> float | dict[ClassLabel, float]:
@@ -71,17 +72,24 @@ class _RandomSample(RandomizableTransform):
         """The generator that makes the samples."""
         return self._synthesis.generator
 
-    def _draw(self, probability: float) -> None:
-        coin, number = self.R.rand(), self.R.randint(2**63 - 1, dtype=np.int64)
-        self._do_transform = bool(coin < probability)
-        rank = current_rank() or self._home_rank
-        self._seed = derive_seed("RandGenerativeSample", int(number), rank, current_worker())
+    def _toss(self, label: Any) -> None:
+        """Decides whether an item with this class label (None: it has none) is replaced."""
+        self._do_transform = bool(self.R.rand() < self._probability.of(label))
 
     def _class_id(self, label: Any) -> int | None:
         return self._synthesis.class_id(label, lenient=self._probability.per_class)
 
-    def _make(self, item: dict[Hashable, Tensor], class_id: int | None) -> dict[Hashable, Tensor]:
-        return self._synthesis.make([item], [self._seed], None if class_id is None else [class_id])[0]
+    def _next(self, item: Item, class_id: int | None) -> tuple[int, Item]:
+        """Seed of the next sample of a class, and the sample in the item's place."""
+        if self._synthesis.mode == "sample":
+            seed, sample = self._samples.sample(class_id)
+            return seed, self._synthesis.fit(sample, item, seed)
+        seed = self._samples.seed(class_id)
+        return seed, self._again(item, class_id, seed)
+
+    def _again(self, item: Item, class_id: int | None, seed: int) -> Item:
+        """The sample of this seed in the item's place."""
+        return self._synthesis.make([item], [seed], None if class_id is None else [class_id])[0]
 
 
 class RandGenerativeSample(_RandomSample):
@@ -119,10 +127,12 @@ class RandGenerativeSample(_RandomSample):
             truncation=truncation,
         )
         super().__init__(synthesis, prob)
+        self._seed: int | None = None
 
     def randomize(self, data: Any = None) -> None:
-        """Draws the coin and the sample seed; ``data`` is the item's class label."""
-        self._draw(self._probability.of(data))
+        """Tosses the coin; ``data`` is the item's class label. The next call that replaces takes a new sample."""
+        self._toss(data)
+        self._seed = None
 
     def __call__(self, img: Any, class_label: Any = None, randomize: bool = True) -> Tensor:
         """Returns the item, or a generated one of its class, type, dtype, device and shape.
@@ -130,7 +140,7 @@ class RandGenerativeSample(_RandomSample):
         Args:
             img: ``(C, *spatial)`` in the generator's space.
             class_label: the item's class, given exactly if the generator has classes.
-            randomize: False to repeat the last draw.
+            randomize: False to repeat the last draw, coin and sample.
 
         Raises:
             ValueError: an item or a label that doesn't fit the generator.
@@ -139,7 +149,12 @@ class RandGenerativeSample(_RandomSample):
         class_id = self._class_id(class_label)
         if randomize:
             self.randomize(class_label)
-        return self._make(item, class_id)["img"] if self._do_transform else item["img"]
+        if not self._do_transform:
+            return item["img"]
+        if randomize or self._seed is None:
+            self._seed, item = self._next(item, class_id)
+            return item["img"]
+        return self._again(item, class_id, self._seed)["img"]
 
 
 class RandGenerativeSampled(_RandomSample, MapTransform):
@@ -159,8 +174,12 @@ class RandGenerativeSampled(_RandomSample, MapTransform):
     Samples are reproducible for a fixed seed and number of workers and ranks, and no two have the same seed across
     workers, ranks and epochs, with MONAI's DataLoader and with torch's. Only the members of a ``ConcatDataset`` that
     have a ``Compose`` each repeat each other, since MONAI seeds all of them alike: :func:`mix_concatenate` seeds them
-    differently (with torch's DataLoader, call its ``set_random_state``), and one ``Compose`` for all needs nothing. A
-    sample takes the item's type, dtype, device, shape and meta data, with ``synthetic_generator`` and
+    differently (with torch's DataLoader, call its ``set_random_state``), and one ``Compose`` for all needs nothing.
+    Coins and samples do not depend on each other: the k-th sample of a class is a function of the random state, the
+    rank, the worker, the class and k. So in mode ``"sample"`` the generator makes ``generator.look_ahead`` at once, and
+    those that no item needs yet wait in memory.
+
+    A sample takes the item's type, dtype, device, shape and meta data, with ``synthetic_generator`` and
     ``synthetic_seed`` added to those of a MetaTensor.
 
     Args:
@@ -223,9 +242,8 @@ class RandGenerativeSampled(_RandomSample, MapTransform):
         self.synthetic_key = synthetic_key
 
     def randomize(self, data: Any = None) -> None:
-        """Draws the coin and the sample seed; ``data`` is the item."""
-        label = None if data is None else _item_label(data, self.class_key)
-        self._draw(self._probability.of(label))
+        """Tosses the coin; ``data`` is the item."""
+        self._toss(None if data is None else _item_label(data, self.class_key))
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Returns a copy of the item, its tensors replaced or not, with the flag ``synthetic_key``.
@@ -239,7 +257,7 @@ class RandGenerativeSampled(_RandomSample, MapTransform):
         class_id = self._class_id(_item_label(d, self.class_key))
         self.randomize(d)
         synthetic = self._do_transform and bool(item)
-        d.update(self._make(item, class_id) if synthetic else item)
+        d.update(self._next(item, class_id)[1] if synthetic else item)
         if self.synthetic_key is not None:
             d[self.synthetic_key] = synthetic or bool(d.get(self.synthetic_key, False))
         return d

@@ -23,12 +23,12 @@ from monai_genaug.transforms.matching import (
     Item,
     _as_tensor,
     _centred,
+    _check_axes,
     _check_image,
-    _check_orientation,
     _check_shape,
-    _check_spacing,
+    _copied_like,
     _extended,
-    _fitted,
+    _with_meta_of,
 )
 
 __all__: list[str] = []
@@ -91,29 +91,33 @@ class _Synthesis:
         _check_adapt(adapt)
         return cls(generator, ("img",), adapt=None if adapt is None else partial(_adapt_array, adapt), **options)
 
-    def read(self, item: Mapping[Hashable, Any], keys: Sequence[Hashable]) -> Item:
-        """The tensors of an item, checked against the generator.
+    def read(self, data: Mapping[Hashable, Any], keys: Sequence[Hashable], batched: bool = False) -> Item:
+        """The tensors of an item, or of a batch, checked against the generator.
+
+        Args:
+            data: ``(C, *spatial)`` by key, ``(n, C, *spatial)`` of a batch.
+            keys: which of them.
+            batched: whether it is a batch.
 
         Raises:
             ValueError, TypeError: what doesn't fit, with both sides named.
         """
-        tensors = {key: _as_tensor(item[key], key) for key in keys}
+        tensors = {key: _as_tensor(data[key], key) for key in keys}
         for key, tensor in tensors.items():
-            self.check(key, tensor)
+            self._check(key, tensor, batched)
         return tensors
 
-    def check(self, key: Hashable, tensor: Tensor) -> None:
-        """Refuses a tensor ``(C, *spatial)`` that a sample can't stand in for."""
-        spec, adapted = self.generator.spec, self.adapt is not None
-        output = spec.outputs[self.outputs[key]]
-        _check_shape(tensor, spec, output, key, adapted)
+    def _check(self, key: Hashable, tensor: Tensor, batched: bool) -> None:
+        """Refuses a tensor that samples can't stand in for."""
+        spec, output, adapted = self.generator.spec, self._output(key), self.adapt is not None
+        plain = tensor.as_subclass(Tensor)
+        _check_shape(tuple(plain.shape[int(batched) :]), spec, output, key, adapted)
         if not adapted:
-            _check_spacing(tensor, spec, key)
-            _check_orientation(tensor, spec, key)
+            _check_axes(tensor, spec, key)
         if output.kind == "image":
-            _check_image(tensor, spec, output, key, adapted)
+            _check_image(plain, spec, output, key, adapted)
         elif not adapted:
-            self.mask_maps[key].check(tensor, key)
+            self.mask_maps[key].check(plain, key)
 
     def class_id(self, label: Any, lenient: bool = False) -> int | None:
         """The class to make for an item's label; None for a generator without classes.
@@ -144,24 +148,39 @@ class _Synthesis:
             seeds: one per item.
             classes: the generator's class id per item, None for a generator without classes.
         """
-        keys = list(items[0])
-        samples = self._run(items, keys, seeds, classes)
-        made: list[Item] = []
-        for row, item in enumerate(items):
-            sample: Item = {}
-            for key in keys:
-                values = samples[self.outputs[key]][row]
-                sample[key] = self.mask_maps[key].to_item(values) if key in self.mask_maps else values
-            fills = {key: self._fill(key) for key in keys}
-            if self.adapt is not None:
-                sample = _adapted(self.adapt, sample, item, self.generator.spec)
-                fills = {key: fills[key] if key in self.mask_maps else float(t.min()) for key, t in sample.items()}
-            made.append({key: _fitted(sample[key], item[key], fills[key], self.mode == "edit") for key in keys})
-            if self.mode == "edit":
-                for key in self.mask_maps.keys() & item.keys():
-                    self.mask_maps[key].keep(made[-1][key], item[key])
-            _write_provenance(made[-1], self.generator.spec.name, seeds[row])
+        samples = self._run(items, list(items[0]), seeds, classes)
+        return [
+            self.fit({name: values[row] for name, values in samples.items()}, item, seed)
+            for row, (item, seed) in enumerate(zip(items, seeds, strict=True))
+        ]
+
+    def fit(self, sample: Mapping[str, Tensor], item: Item, seed: int) -> Item:
+        """A sample in an item's place: with its keys, mask values, shape, type, dtype, device and meta data.
+
+        Args:
+            sample: output name -> ``(C, *spatial)``; it is copied.
+            item: checked tensors ``(C, *spatial)`` by key.
+            seed: the sample's, which the meta data get.
+        """
+        values = {key: sample[self.outputs[key]] for key in item}
+        for key in self.mask_maps.keys() & item.keys():
+            values[key] = self.mask_maps[key].to_item(values[key])
+        if self.adapt is not None:
+            values = _adapted(self.adapt, values, item, self.generator.spec)
+        made = {key: _with_meta_of(self._placed(key, values[key], item[key]), item[key]) for key in item}
+        _write_provenance(made, self.generator.spec.name, seed)
         return made
+
+    def _placed(self, key: Hashable, sample: Tensor, item: Tensor) -> Tensor:
+        """A copy of a sample's tensor with shape, dtype and device of the item's."""
+        plain = item.as_subclass(Tensor)
+        values = _copied_like(sample, plain)
+        if values.shape != plain.shape:
+            outside = plain if self.mode == "edit" else torch.full_like(plain, self._fill(key, values))
+            values = _centred(values, outside)
+        if self.mode == "edit" and key in self.mask_maps:
+            self.mask_maps[key].keep(values, plain)
+        return values
 
     def _run(
         self, items: Sequence[Item], keys: Sequence[Hashable], seeds: Sequence[int], classes: Sequence[int] | None
@@ -182,8 +201,7 @@ class _Synthesis:
 
     def _own_space(self, key: Hashable, tensor: Tensor) -> Tensor:
         """An item's tensor as the generator would have made it: its shape, dtype, labels and device."""
-        spec = self.generator.spec
-        output = spec.outputs[self.outputs[key]]
+        spec, output = self.generator.spec, self._output(key)
         plain = tensor.as_subclass(Tensor)
         if key in self.mask_maps:
             plain = self.mask_maps[key].to_generator(plain)
@@ -193,11 +211,14 @@ class _Synthesis:
         canvas = torch.full(shape, output.value_range[0], dtype=getattr(torch, output.dtype), device=plain.device)
         return _centred(plain, canvas).to(self.generator.device)
 
-    def _fill(self, key: Hashable) -> float:
+    def _fill(self, key: Hashable, sample: Tensor) -> float:
         """What surrounds a sample that is smaller than the item: the lowest intensity, or the background label."""
-        output = self.generator.spec.outputs[self.outputs[key]]
-        lowest = torch.tensor(output.value_range[0])
-        return float(self.mask_maps[key].to_item(lowest) if key in self.mask_maps else lowest)
+        if key in self.mask_maps:
+            return self.mask_maps[key].background
+        return float(sample.min() if self.adapt is not None else self._output(key).value_range[0])
+
+    def _output(self, key: Hashable) -> OutputSpec:
+        return self.generator.spec.outputs[self.outputs[key]]
 
     def _names(self) -> tuple[str, ...]:
         return tuple(self.outputs.values())

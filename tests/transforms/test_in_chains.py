@@ -193,7 +193,9 @@ def test_inverse_of_a_mixed_batch(kind: str, generator: LatentGenerator, real: d
     inverted = [Invertd(KEYS, chain, orig_keys=KEYS)(item) for item in decollate_batch(list_data_collate(items))]
     for back, item in zip(inverted, expected, strict=True):
         for key in KEYS:
-            assert torch.equal(torch.as_tensor(back[key]).float(), torch.as_tensor(item[key]).float())
+            undone, original = torch.as_tensor(back[key]).float(), torch.as_tensor(item[key]).float()
+            different = (undone - original).abs() > 1e-4
+            assert different.float().mean() <= (0 if key == "image" else 1e-3)
 
 
 @pytest.mark.parametrize("kind", ["random", "fixed"])

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from ignite.engine import Engine, Events
-from monai.data import DataLoader, Dataset, MetaTensor
+from monai.data import DataLoader, Dataset, MetaTensor, list_data_collate
 from monai.engines import SupervisedEvaluator, SupervisedTrainer
 
 from monai_genaug.generators import LatentGenerator
@@ -18,6 +18,7 @@ from tests.toy import toy_generator, write_toy_bundle
 KEYS = ("image", "label")
 SHAPE = (16, 16)
 PAIRED = toy_generator(SHAPE)
+AFFINES = [torch.diag(torch.tensor([1.0, spacing, 1.0, 1.0])) for spacing in (1.0, 2.0)]
 
 
 def items(count: int = 8) -> list[dict[str, Any]]:
@@ -179,6 +180,11 @@ def test_unattached_or_in_an_evaluator_it_raises() -> None:
             {"image": MetaTensor(torch.zeros(2, 1, 16, 16), affine=torch.diag(torch.tensor([3.0, 1, 1, 1])))},
             ValueError,
             r"\(3.0, 1.0\).*\(1.0, 1.0\)",
+        ),
+        (
+            {"image": list_data_collate([MetaTensor(torch.zeros(1, 16, 16), affine=a) for a in AFFINES])},
+            ValueError,
+            r"\(1.0, 2.0\).*\(1.0, 1.0\)",
         ),
     ],
 )

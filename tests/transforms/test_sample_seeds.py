@@ -77,6 +77,16 @@ def test_persistent_workers(loader: str, plain: LatentGenerator) -> None:
     assert len(set(seeds)) == len(seeds) == 24
 
 
+def test_thread_workers(plain: LatentGenerator) -> None:
+    """Two threads at the same transform."""
+    chain = Compose([RandGenerativeSampled("image", plain, prob=1.0)])
+    batches = monai.data.ThreadDataLoader(
+        Dataset(items(), chain), batch_size=2, num_workers=2, use_thread_workers=True, collate_fn=seeds_of
+    )
+    seeds = [seed for _ in range(3) for batch in batches for seed in batch]
+    assert len(set(seeds)) == len(seeds) == 24
+
+
 @pytest.mark.parametrize("loader", list(LOADERS))
 def test_without_any_seed(loader: str, plain: LatentGenerator) -> None:
     seeds = [run(plain, loader, "Dataset", seeded=False, num_workers=workers) for workers in (0, 2)]
@@ -110,8 +120,9 @@ def draw_as_rank(rank: int, generator: VAEGenerator, folder: Path) -> None:
     found = {f"{loader} {n}": run(generator, loader, "Dataset", num_workers=2) for loader in LOADERS for n in "12"}
     found |= {f"batch {n}": train(generator) for n in "12"}
     for loader in LOADERS if rank else ():  # each worker takes seconds to start; the rank that can get lost is 1
-        spawned = run(generator, loader, "Dataset", num_workers=2, multiprocessing_context="spawn")
-        found[f"{loader} spawn"] = spawned
+        for start in ("fork", "spawn"):
+            options = {"epochs": 1, "num_workers": 1, "multiprocessing_context": start}
+            found[f"{loader} {start}"] = run(generator, loader, "Dataset", **options)
     (folder / f"{rank}.json").write_text(json.dumps(found))
 
 
@@ -123,7 +134,7 @@ def test_two_processes_with_two_workers_for_two_epochs(plain: VAEGenerator, tmp_
         assert len(set(both)) == len(both) == 2 * 2 * 8
         assert all(rank[f"{what} 1"] == rank[f"{what} 2"] for rank in (zero, one)), "not reproducible"
     for loader in LOADERS:
-        assert one[f"{loader} spawn"] == one[f"{loader} 1"], "spawned workers differ from forked ones"
+        assert one[f"{loader} spawn"] == one[f"{loader} fork"], "spawned workers differ from forked ones"
 
 
 @pytest.mark.parametrize("workers", [0, 2])
