@@ -9,24 +9,25 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from monai_genaug.generators.base import SampleGenerator, Samples
+from monai_genaug.generators.pool_array import array_path, map_array
+from monai_genaug.generators.pool_checksums import check_file_size, damaged_items
 from monai_genaug.generators.pool_record import PoolRecord
+from monai_genaug.generators.pool_storage import decode
 from monai_genaug.generators.seeding import derive_seed
-from monai_genaug.weights import file_sha256
 
-__all__ = ["SamplePool", "array_path"]
+__all__ = ["SamplePool"]
 
 
 class SamplePool(SampleGenerator):
     """A finished pool, as :func:`build_pool` makes it.
 
     ``len(pool)`` is the number of items and ``pool[i]`` gives item i, output name -> ``(channels, *spatial_shape)``.
-    These tensors are views of the file; writing into one changes what this process reads, never the file. As a
+    What is stored as it is read (masks, and images of ``dtype="float32"``) is a view of the file; writing into one
+    changes what this process reads, never the file. Other images are converted to float32 in ``value_range``. As a
     generator, a pool returns for a seed the stored item ``derive_seed("pool item", seed)`` modulo the number of items
     (of that class). Its spec is that of the generator that made it, with the classes in the plan and without truncation
     and encoder. Pickling carries the path and a hash of what the pool should hold.
@@ -47,16 +48,18 @@ class SamplePool(SampleGenerator):
         self.record = PoolRecord.read(self.folder)
         if not self.record.checksums:
             raise ValueError(f"{self.folder} is no finished pool: run build_pool with the same arguments to finish it.")
-        self._arrays: dict[str, NDArray[np.generic]] | None = None
+        check_file_size(self.record, self.folder)
+        self._arrays = {
+            name: map_array(array_path(self.folder, name), self.record.shape(name), self.record.stored_dtype(name))
+            for name in self.record.outputs
+        }
         self._first, classes = _places(self.record)
         identity = self.record.identity
         spec = self.record.generator.replace(truncation=False, encodes=(), sha256=identity, classes=classes)
         super().__init__(spec, device)
-        for name in self._spec.outputs:
-            self._open(name)
 
     @property
-    def classes(self) -> list[int] | None:
+    def classes(self) -> Sequence[int] | None:
         """Class id of every item, None for an unconditional generator."""
         return self.record.classes
 
@@ -66,18 +69,20 @@ class SamplePool(SampleGenerator):
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         if not -len(self) <= index < len(self):
             raise IndexError(f"item {index} of a pool of {len(self)}.")
-        return {name: torch.from_numpy(array[index]) for name, array in self._mapped().items()}
+        return self._read(index)
 
     def verify(self) -> None:
-        """Reads all files and compares their hashes with ``pool.json``.
+        """Reads all files, a piece at a time, and compares them with the checksums of their blocks.
 
         Raises:
-            ValueError: a file has changed since the pool was built.
+            ValueError: a file has changed since the pool was built; the text names the items.
         """
-        for name, checksum in self.record.checksums.items():
-            found = file_sha256(array_path(self.folder, name))
-            if found != checksum:
-                raise ValueError(f"{array_path(self.folder, name)}: sha256 is {found}, expected {checksum}.")
+        damaged = damaged_items(self.record, self.folder)
+        if damaged:
+            places = ", ".join(f"{path.name} items {items[0]} to {items[-1]}" for path, items in damaged)
+            raise ValueError(
+                f"{self.folder} is damaged: {places} differ from what was built. Delete it and build again."
+            )
 
     def _generate(self, seeds: list[int], classes: list[int] | None, truncation: float) -> Samples:
         numbers: Sequence[int | None] = classes or [None] * len(seeds)
@@ -85,24 +90,12 @@ class SamplePool(SampleGenerator):
         rows = [
             first + derive_seed("pool item", seed) % count for seed, (first, count) in zip(seeds, places, strict=True)
         ]
-        return {name: torch.from_numpy(array[rows]).to(self._device) for name, array in self._mapped().items()}
+        return {name: values.to(self._device) for name, values in self._read(rows).items()}
 
-    def _mapped(self) -> dict[str, NDArray[np.generic]]:
-        if self._arrays is None:  # two threads may both do this, with the same result
-            self._arrays = {name: self._open(name) for name in self._spec.outputs}
-        return self._arrays
-
-    def _open(self, name: str) -> NDArray[np.generic]:
-        path, output = array_path(self.folder, name), self._spec.outputs[name]
-        try:
-            # copy-on-write: torch wants writable memory, and writing into a read-only map would kill the process
-            array: NDArray[np.generic] = np.lib.format.open_memmap(path, mode="c")
-        except (OSError, ValueError) as error:
-            raise ValueError(f"{path} is missing or damaged: {error}") from error
-        shape = (self.record.count, output.channels, *self._spec.spatial_shape)
-        if array.shape != shape or array.dtype != np.dtype(output.dtype):
-            raise ValueError(f"{path} holds {array.dtype} {array.shape}, expected {output.dtype} {shape}.")
-        return array
+    def _read(self, rows: int | list[int]) -> Samples:
+        """The item at a row, or a copy of the items at several."""
+        outputs = self._spec.outputs
+        return {name: decode(array[rows], outputs[name]) for name, array in self._arrays.items()}
 
     def __deepcopy__(self, memo: dict[int, Any]) -> SamplePool:
         return self
@@ -120,11 +113,6 @@ class SamplePool(SampleGenerator):
         self.batch_size = state["batch_size"]
         if self.record.identity != state["identity"]:
             raise ValueError(f"{self.folder} holds another pool than the one that was pickled.")
-
-
-def array_path(folder: Path, name: str) -> Path:
-    """The file of one output."""
-    return folder / f"{name}.npy"
 
 
 def _places(record: PoolRecord) -> tuple[dict[int | None, tuple[int, int]], dict[int, str] | None]:

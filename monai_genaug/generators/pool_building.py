@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import os
 from collections.abc import Iterator, Mapping
@@ -12,19 +11,25 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import torch
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
+from torch import Tensor
 from tqdm import tqdm
 
 from monai_genaug.generators.base import SampleGenerator, checked_seeds
 from monai_genaug.generators.class_labels import ClassLabel
-from monai_genaug.generators.pool import SamplePool, array_path
+from monai_genaug.generators.pool import SamplePool
+from monai_genaug.generators.pool_ranks import Ranks
 from monai_genaug.generators.pool_record import POOL_FILE, PoolRecord, resolve_plan
-from monai_genaug.weights import file_sha256
+from monai_genaug.generators.pool_storage import StorageType, encode
+from monai_genaug.generators.pool_writing import PartialPool
+from monai_genaug.generators.spec import OutputSpec
 
 __all__ = ["build_pool"]
 
-_COMPLETION_FILE = "blocks.done"  # one byte per block: 1 when its items are on disk
+_LOCK_SECONDS = 10.0  # between two looks at the other ranks, while rank 0 waits for the lock
+_TOLERANCE = 1e-4  # of the value range, by which the contract lets pixels vary
 
 
 def build_pool(
@@ -34,14 +39,21 @@ def build_pool(
     seed: int = 0,
     truncation: float = 1.0,
     block_size: int = 32,
+    dtype: StorageType = "float32",
     progress: bool = True,
+    distributed: bool = True,
 ) -> SamplePool:
     """Makes the items of a plan and stores them, or opens the pool where it is finished already.
 
     Items lie in the order of the plan: all of its first class, then all of the second. Until the last one is made,
-    everything is in ``<folder>.partial``; a second run continues there. Of several processes that build one folder at
-    the same time one does the work and the others wait for it (``<folder>.lock``). The generator is recognised by its
-    spec with the hash of its weights: one without ``sha256`` should change its ``version`` when it changes.
+    everything is in ``<folder>.partial``; a second run continues there, also after a kill or a full disk. The generator
+    is recognised by its spec with the hash of its weights: one without ``sha256`` should change its ``version`` when it
+    changes.
+
+    Under ``ignite.distributed`` (for example ``torchrun``) all ranks call this with the same arguments and a folder
+    that all of them see; they make the blocks in turns, and an error on one is an error on all. The bytes do not depend
+    on the number of ranks. Of several builders of one folder at the same time, one does the work and the others wait
+    for it (``.<folder>.lock``, an empty file that stays).
 
     Args:
         generator: makes the items.
@@ -49,33 +61,41 @@ def build_pool(
         folder: the pool, in an existing folder.
         seed: item i is made from ``derive_seed("pool", seed, i)``.
         truncation: passed to the generator.
-        block_size: items that are made at once, and lost at most when the process is killed.
-        progress: show a progress bar.
+        block_size: items that are made at once, and lost at most (per rank) when the process is killed.
+        dtype: how images are stored, ``"float32"``, ``"float16"`` or ``"uint8"`` (256 levels over the value range);
+            they are read as float32. Masks keep their type.
+        progress: show a progress bar (on rank 0).
+        distributed: False: this process builds the pool alone, whatever process group it belongs to.
 
     Returns:
         The finished pool.
 
     Raises:
         ValueError: an argument that is not allowed; ``folder`` holds something else, or a pool of another generator,
-            plan, seed or truncation; weights that cannot be used, or samples that the spec does not promise. Nothing is
-            written then.
+            plan, seed, truncation or dtype; weights that cannot be used, or samples that the spec does not promise.
+            Nothing is written then.
+        OSError: the disk is full, or what is missing does not fit on it. What is there stays for the next call.
+        RuntimeError: another rank has failed.
     """
-    if block_size < 1:
-        raise ValueError(f"block_size is {block_size}, allowed: 1 or more.")
-    generator._check_truncation(truncation)
+    ranks = Ranks(distributed)
     folder = Path(folder).resolve()
-    record = PoolRecord(
-        generator.spec, resolve_plan(plan, generator.spec), checked_seeds([seed])[0], float(truncation), block_size
-    )
     partial = folder.with_name(f"{folder.name}.partial")
-    if not _is_finished(record, folder, partial):
-        if not partial.exists():
+    with ranks.step():
+        if block_size < 1:
+            raise ValueError(f"block_size is {block_size}, allowed: 1 or more.")
+        generator._check_truncation(truncation)
+        pairs, number = resolve_plan(plan, generator.spec), checked_seeds([seed])[0]
+        record = PoolRecord(generator.spec, pairs, number, float(truncation), block_size, dtype)
+        finished = _is_finished(record, folder, partial)
+        if not finished and not partial.exists():
             _sample_items(generator, record, range(1))
-        with _only_builder(folder):
-            if not _is_finished(record, folder, partial):  # by another process, meanwhile
-                _build(generator, record, partial, progress)
-                partial.replace(folder)
-    return SamplePool(folder)
+    _check_same_pool(record, ranks)
+    if not ranks.share(finished)[0]:
+        with _only_builder(folder, ranks):
+            _build(generator, record, folder, partial, ranks, progress)
+    with ranks.step():
+        pool = SamplePool(folder)
+    return pool
 
 
 def _is_finished(wanted: PoolRecord, folder: Path, partial: Path) -> bool:
@@ -93,92 +113,116 @@ def _is_finished(wanted: PoolRecord, folder: Path, partial: Path) -> bool:
     return finished
 
 
+def _check_same_pool(record: PoolRecord, ranks: Ranks) -> None:
+    identities = ranks.share(record.identity)
+    others = [rank for rank, identity in enumerate(identities) if identity != identities[0]]
+    if others:
+        raise ValueError(
+            f"ranks {others} were asked for another pool than rank 0: give all of them the same arguments."
+        )
+
+
 @contextmanager
-def _only_builder(folder: Path) -> Iterator[None]:
-    """Holds the folder's lock, which the system takes back from a process that dies."""
-    path = folder.with_name(f"{folder.name}.lock")
+def _only_builder(folder: Path, ranks: Ranks) -> Iterator[None]:
+    """Rank 0 holds the folder's lock, which the system takes back from a process that dies.
+
+    The file stays: somebody might be waiting for this one while others made and locked a new one.
+    """
+    path = folder.with_name(f".{folder.name}.lock")
     lock = FileLock(path)
+    seconds = 0.0
     try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        logging.getLogger(__name__).warning("waiting for another process, which builds %s and holds %s", folder, path)
-        lock.acquire()
-    try:
+        while not _acquired(lock, seconds, ranks):
+            if seconds == 0.0 and ranks.is_first:
+                text = "waiting for another process, which builds %s and holds %s"
+                logging.getLogger(__name__).warning(text, folder, path)
+            seconds = _LOCK_SECONDS
         yield
     finally:
         lock.release()
-    path.unlink(missing_ok=True)  # the pool is finished: who comes now needs no lock. Otherwise the file must stay.
 
 
-def _build(generator: SampleGenerator, record: PoolRecord, partial: Path, progress: bool) -> None:
-    """Everything that a finished pool has, in the partial folder; continues what is there."""
-    if (partial / POOL_FILE).is_file():
-        record = PoolRecord.read(partial)
-    else:
-        _start(record, partial)
-    if not record.checksums:
-        _fill(generator, record, partial, progress)
-        checksums = {name: file_sha256(array_path(partial, name)) for name in record.generator.outputs}
-        _write_record(dataclasses.replace(record, checksums=checksums), partial)
-    (partial / _COMPLETION_FILE).unlink(missing_ok=True)
+def _acquired(lock: FileLock, seconds: float, ranks: Ranks) -> bool:
+    held = True
+    with ranks.step():
+        if ranks.is_first:
+            try:
+                lock.acquire(timeout=seconds)
+            except Timeout:
+                held = False
+    return bool(ranks.share(held)[0])
 
 
-def _start(record: PoolRecord, partial: Path) -> None:
-    """Empty files; ``pool.json`` comes last, so that a folder without it has nothing to lose."""
-    partial.mkdir(exist_ok=True)
-    for name, output in record.generator.outputs.items():
-        shape = (record.count, output.channels, *record.generator.spatial_shape)
-        np.lib.format.open_memmap(array_path(partial, name), mode="w+", dtype=output.dtype, shape=shape).flush()
-    (partial / _COMPLETION_FILE).write_bytes(bytes(-(-record.count // record.block_size)))
-    _write_record(record, partial)
+def _build(
+    generator: SampleGenerator, record: PoolRecord, folder: Path, partial: Path, ranks: Ranks, progress: bool
+) -> None:
+    """Makes what is missing of the pool; rank 0 makes the files and finishes them."""
+    finished = False
+    with ranks.step():
+        if ranks.is_first:
+            finished = _is_finished(record, folder, partial)  # by another process, meanwhile
+            if not finished:
+                PartialPool.start(record, partial)
+    if ranks.share(finished)[0]:
+        return
+    with ranks.step():
+        pool = PartialPool(partial)
+        missing = pool.missing
+    _fill(generator, pool, missing, ranks, progress)
+    with ranks.step():
+        if ranks.is_first:
+            pool.finish(folder)
 
 
-def _fill(generator: SampleGenerator, record: PoolRecord, partial: Path, progress: bool) -> None:
-    """Makes the blocks that are missing."""
-    done = bytearray((partial / _COMPLETION_FILE).read_bytes())
-    arrays = {
-        name: np.lib.format.open_memmap(array_path(partial, name), mode="r+") for name in record.generator.outputs
-    }
-    with tqdm(total=record.count, desc=f"pool {partial.stem}", disable=not progress) as bar:
-        for block, is_done in enumerate(done):
-            items = range(block * record.block_size, min((block + 1) * record.block_size, record.count))
-            if not is_done:
-                for name, values in _sample_items(generator, record, items).items():
-                    arrays[name][items.start : items.stop] = values
-                    arrays[name].flush()
-                _mark_done(block, partial)
-            bar.update(len(items))
+def _fill(generator: SampleGenerator, pool: PartialPool, missing: list[int], ranks: Ranks, progress: bool) -> None:
+    """Makes the missing blocks, in each round one per rank: nobody waits longer than for one block."""
+    record = pool.record
+    done = record.count - sum(len(record.block_items(block)) for block in missing)
+    bar = tqdm(
+        total=record.count,
+        initial=done,
+        desc=f"pool {pool.folder.stem}",
+        unit=" items",
+        disable=not progress or not ranks.is_first,
+    )
+    with bar:
+        for start in range(0, len(missing), ranks.size):
+            blocks = missing[start : start + ranks.size]
+            with ranks.step():
+                if ranks.rank < len(blocks):
+                    block = blocks[ranks.rank]
+                    pool.write(block, _stored(generator, record, record.block_items(block)))
+            bar.update(sum(len(record.block_items(block)) for block in blocks))
 
 
-def _sample_items(generator: SampleGenerator, record: PoolRecord, items: range) -> dict[str, NDArray[np.generic]]:
-    """Items of the pool, output name -> array.
+def _stored(generator: SampleGenerator, record: PoolRecord, items: range) -> dict[str, NDArray[np.generic]]:
+    """Items of the pool, as the files hold them."""
+    samples = _sample_items(generator, record, items)
+    return {name: encode(samples[name], record.generator.outputs[name], record.dtype) for name in samples}
+
+
+def _sample_items(generator: SampleGenerator, record: PoolRecord, items: range) -> dict[str, Tensor]:
+    """Items of the pool, output name -> ``(items, channels, *spatial_shape)`` on the CPU.
 
     Raises:
         ValueError: samples that are not what the generator's spec says.
     """
     classes = None if record.classes is None else record.classes[items.start : items.stop]
     samples = generator.sample([record.item_seed(item) for item in items], classes, record.truncation)
-    arrays: dict[str, NDArray[np.generic]] = {}
-    for name, output in record.generator.outputs.items():
-        values = arrays[name] = samples[name].cpu().numpy()
-        shape = (len(items), output.channels, *record.generator.spatial_shape)
-        if values.shape != shape or values.dtype != np.dtype(output.dtype):
-            raise ValueError(
-                f"the generator made {name!r} as {values.dtype} {values.shape}, its spec says {output.dtype} {shape}."
-            )
-    return arrays
+    made = {name: samples[name].cpu().contiguous() for name in record.outputs}
+    for name, values in made.items():
+        _check_samples(name, values, (len(items), *record.shape(name)[1:]), record.generator.outputs[name])
+    return made
 
 
-def _mark_done(block: int, partial: Path) -> None:
-    """After the block's data have been flushed."""
-    with (partial / _COMPLETION_FILE).open("r+b") as file:
-        file.seek(block)
-        file.write(b"\x01")
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _write_record(record: PoolRecord, partial: Path) -> None:
-    temporary = partial / f".{POOL_FILE}"
-    temporary.write_text(record.to_json())
-    temporary.replace(partial / POOL_FILE)
+def _check_samples(name: str, values: Tensor, shape: tuple[int, ...], output: OutputSpec) -> None:
+    dtype = str(values.dtype).removeprefix("torch.")
+    if tuple(values.shape) != shape or dtype != output.dtype:
+        raise ValueError(
+            f"the generator made {name!r} as {dtype} {tuple(values.shape)}, its spec says {output.dtype} {shape}."
+        )
+    low, high = output.value_range
+    smallest, largest = (float(value) for value in torch.aminmax(values))
+    slack = _TOLERANCE * (high - low) if output.kind == "image" else 0.0
+    if not (low - slack <= smallest and largest <= high + slack):  # false for NaN, too
+        raise ValueError(f"the generator made {name!r} from {smallest} to {largest}, its spec says {low} to {high}.")

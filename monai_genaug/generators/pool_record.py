@@ -7,13 +7,18 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from monai_genaug.generators.class_labels import ClassLabel, resolve_class_labels
+from monai_genaug.generators.pool_classes import PlannedClasses
+from monai_genaug.generators.pool_storage import StorageType, check_storage_type, stored_dtype
 from monai_genaug.generators.seeding import derive_seed
 from monai_genaug.generators.spec import GeneratorSpec
 
@@ -33,8 +38,12 @@ class PoolRecord:
         plan: (class id or None, count) in the order of the items, without empty classes.
         seed: item i has the seed ``derive_seed("pool", seed, i)``.
         truncation: passed to the generator.
-        block_size: items per block; the only thing here that does not decide which items there are.
-        checksums: output name -> sha256 of its file; empty until the pool is finished.
+        block_size: items per block; neither this nor ``checksums`` decides which items there are.
+        dtype: how images are stored; masks have the type that the generator's spec says.
+        checksums: BLAKE2b hash of the file with the blocks' checksums; empty until the pool is finished.
+
+    Raises:
+        ValueError: a ``dtype`` that is not allowed, or that cannot hold the generator's values.
     """
 
     generator: GeneratorSpec
@@ -42,7 +51,11 @@ class PoolRecord:
     seed: int
     truncation: float
     block_size: int
-    checksums: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    dtype: StorageType = "float32"
+    checksums: str = ""
+
+    def __post_init__(self) -> None:
+        check_storage_type(self.dtype, self.generator)
 
     @property
     def count(self) -> int:
@@ -50,15 +63,41 @@ class PoolRecord:
         return sum(count for _, count in self.plan)
 
     @property
-    def classes(self) -> list[int] | None:
+    def classes(self) -> PlannedClasses | None:
         """Class id of every item, None for an unconditional generator."""
-        ids = [number for number, count in self.plan for _ in range(count) if number is not None]
-        return ids or None
+        pairs = [(number, count) for number, count in self.plan if number is not None]
+        return PlannedClasses(tuple(pairs)) if pairs else None
+
+    @property
+    def n_blocks(self) -> int:
+        """Number of blocks; the last one may be shorter."""
+        return -(-self.count // self.block_size)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the outputs, in the generator's order."""
+        return tuple(self.generator.outputs)
 
     @property
     def identity(self) -> str:
         """A hash of everything that decides which items the pool holds."""
         return hashlib.sha256(json.dumps(self._identifying(), sort_keys=True).encode()).hexdigest()
+
+    def block_items(self, block: int) -> range:
+        """The items of a block."""
+        return range(block * self.block_size, min((block + 1) * self.block_size, self.count))
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """``(count, channels, *spatial_shape)`` of an output's file."""
+        return (self.count, self.generator.outputs[name].channels, *self.generator.spatial_shape)
+
+    def stored_dtype(self, name: str) -> np.dtype[Any]:
+        """The type of an output's file."""
+        return stored_dtype(self.generator.outputs[name], self.dtype)
+
+    def item_bytes(self, name: str) -> int:
+        """What one item of an output takes on disk."""
+        return self.stored_dtype(name).itemsize * math.prod(self.shape(name)[1:])
 
     def item_seed(self, item: int) -> int:
         """The seed of item ``item``."""
@@ -90,6 +129,8 @@ class PoolRecord:
                 raise ValueError(f"format is not {POOL_FORMAT!r}.")
             plain["generator"] = GeneratorSpec.from_dict(plain["generator"])
             plain["plan"] = tuple((number, int(count)) for number, count in plain["plan"])
+            if not isinstance(plain.get("checksums"), str):
+                raise ValueError(f"checksums is {plain.get('checksums')!r}, expected a hash. Build the pool again.")
             return cls(**plain)
         except (ValueError, TypeError, AttributeError, KeyError) as error:
             raise ValueError(f"{path}: {error}") from error
