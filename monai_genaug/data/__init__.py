@@ -16,6 +16,8 @@ from monai_genaug.data.mixing import MarkedDataset, MixedDataset, mix_concatenat
 from monai_genaug.data.nucls import NUCLS_CLASSES, nucls_items
 from monai_genaug.data.offline_augmentation import read_augmented, write_augmented
 from monai_genaug.data.planning import PlanStrategy, plan_counts, plan_replacement
+from monai_genaug.data.pool_file_formats import PoolFileFormat
+from monai_genaug.data.pool_files import export_pool, import_pool
 from monai_genaug.data.sampling import sample_weights
 from monai_genaug.data.splitting import check_disjoint, split_by_subject
 from monai_genaug.data.synthetic_dataset import SyntheticDataset
@@ -27,11 +29,13 @@ __all__ = [
     "class_folder_items",
     "class_folder_names",
     "decathlon_items",
+    "export_pool",
     "extract_images",
     "HAM10000_CLASSES",
     "ham10000_items",
     "hippocampus_subject",
     "image_table_items",
+    "import_pool",
     "MarkedDataset",
     "medmnist_info",
     "medmnist_items",
@@ -45,6 +49,7 @@ __all__ = [
     "plan_counts",
     "plan_replacement",
     "PlanStrategy",
+    "PoolFileFormat",
     "read_augmented",
     "sample_weights",
     "split_by_subject",
