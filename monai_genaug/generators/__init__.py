@@ -14,6 +14,7 @@ from monai_genaug.generators.per_class import PerClassGenerator
 from monai_genaug.generators.pool import SamplePool
 from monai_genaug.generators.pool_building import build_pool
 from monai_genaug.generators.preprocessing import preprocessing_for
+from monai_genaug.generators.refreshed_pool import RefreshedPool
 from monai_genaug.generators.seeding import current_rank, current_worker, derive_seed
 from monai_genaug.generators.spec import GeneratorSpec, OutputSpec, Provenance
 
@@ -24,6 +25,7 @@ __all__ = [
     "VAEGenerator",
     "PerClassGenerator",
     "SamplePool",
+    "RefreshedPool",
     "build_pool",
     "load_generator",
     "list_generators",
