@@ -6,13 +6,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ignite.distributed import one_rank_first
 from monai.data import Dataset, MetaTensor, get_track_meta
 from monai.data.utils import set_rnd
 from torch import Tensor
@@ -25,6 +23,8 @@ from monai_genaug.generators.geometry import voxel_affine
 from monai_genaug.generators.loading import load_generator
 from monai_genaug.generators.pool import SamplePool
 from monai_genaug.generators.pool_building import build_pool
+from monai_genaug.generators.pool_storage import StorageType
+from monai_genaug.generators.refreshed_pool import RefreshedPool
 from monai_genaug.generators.seeding import derive_seed
 from monai_genaug.generators.spec import GeneratorSpec
 
@@ -59,7 +59,8 @@ class SyntheticDataset(Dataset):
         seed: another one gives other items.
         truncation: see :meth:`SampleGenerator.sample`.
         cache_dir: folder of the pool, in an existing folder; what is there already is opened or completed. Ranks share
-            it. By default a temporary folder for each rank, which goes with the last reference to this data set.
+            it and must make the data set together. By default a temporary folder for each rank, which goes with the
+            last reference to this data set.
         class_map: how the real data write the classes: {their label: the generator's class}. The plan then names
             those labels, and items carry them. By default the plan names the generator's ids or names, and items carry
             ids.
@@ -84,25 +85,30 @@ class SyntheticDataset(Dataset):
         truncation: float = 1.0,
         cache_dir: str | os.PathLike[str] | None = None,
         class_map: Mapping[Any, ClassLabel] | None = None,
+        dtype: StorageType = "float32",
+        refreshed: bool = False,
     ) -> None:
         generator = load_generator(generator)
         spec = generator.spec
         self.keys = _checked_keys(keys, spec)
         self.class_key = _checked_class_key(class_key, self.keys, spec)
         names = _labels_by_class(class_map, spec)
-        self._folder = _TemporaryFolder() if cache_dir is None else None
-        folder = Path(cache_dir) if self._folder is None else self._folder.path / Path(spec.name).name  # type: ignore[arg-type]
         counts = _translated(plan, class_map, spec)
-        # ranks share a given folder: the first one builds the pool, the others open it
-        with nullcontext() if cache_dir is None else one_rank_first():
-            self.pool = build_pool(generator, counts, folder, seed, truncation)
+        temporary = _TemporaryFolder() if cache_dir is None else None
+        folder = Path(cache_dir) if temporary is None else temporary.path / Path(spec.name).name  # type: ignore[arg-type]
+        make: Callable[..., SamplePool | RefreshedPool] = RefreshedPool if refreshed else build_pool
+        self.pool = make(
+            generator, counts, folder, seed=seed, truncation=truncation, dtype=dtype, distributed=temporary is None
+        )
+        self._identity = self.pool.record.identity
         self.labels = None if self.pool.classes is None else tuple(names[number] for number in self.pool.classes)
         """The class of every item, as items carry it; None for a generator without classes."""
         super().__init__(_PoolItems(self.pool, self.keys, self.class_key, self.labels, voxel_affine(spec)), transform)
+        self._folder = temporary  # after the pool: attributes go in this order, and what is being built goes first
 
     def set_random_state(self, seed: int | None = None, state: np.random.RandomState | None = None) -> SyntheticDataset:
         """Seeds the random transforms."""
-        folded = derive_seed("SyntheticDataset", _base_seed(seed, state), self.pool.record.identity)
+        folded = derive_seed("SyntheticDataset", _base_seed(seed, state), self._identity)
         set_rnd(self.transform, folded % 2**32)
         return self
 
@@ -111,7 +117,7 @@ class SyntheticDataset(Dataset):
 class _PoolItems(Sequence[dict[str, Any]]):
     """The items before the transform."""
 
-    pool: SamplePool
+    pool: SamplePool | RefreshedPool
     keys: tuple[str, ...]
     class_key: str | None
     labels: tuple[ClassLabel, ...] | None
@@ -122,13 +128,14 @@ class _PoolItems(Sequence[dict[str, Any]]):
 
     def __getitem__(self, index: Any) -> Any:
         number = range(len(self))[index]
+        pool = self.pool.present if isinstance(self.pool, RefreshedPool) else self.pool
         item: dict[str, Any] = {}
-        for key, tensor in zip(self.keys, self.pool[number].values(), strict=True):
+        for key, tensor in zip(self.keys, pool[number].values(), strict=True):
             values = tensor.clone()  # not the pool's memory: transforms may write into it
             item[key] = MetaTensor(values, affine=self.affine) if get_track_meta() else values
         if self.class_key is not None and self.labels is not None:
             item[self.class_key] = self.labels[number]
-        provenance = (True, self.pool.record.item_seed(number), self.pool.spec.name)
+        provenance = (True, pool.record.item_seed(number), pool.spec.name)
         return {**item, **dict(zip(_PROVENANCE, provenance, strict=True))}
 
 

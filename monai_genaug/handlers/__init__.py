@@ -8,6 +8,7 @@ from monai_genaug.handlers.bundle_export import BundleExport
 from monai_genaug.handlers.csv_log import EpochCsvLog
 from monai_genaug.handlers.early_stopping import StopWithoutImprovement
 from monai_genaug.handlers.epoch_seeds import EpochSeeds
+from monai_genaug.handlers.pool_refresh import PoolRefresh
 from monai_genaug.handlers.progress import TrainingProgress
 from monai_genaug.handlers.sample_grid import SampleGridHandler
 from monai_genaug.handlers.synthetic_prob import SyntheticProbScheduler
@@ -18,6 +19,7 @@ __all__ = [
     "BundleExport",
     "EpochCsvLog",
     "EpochSeeds",
+    "PoolRefresh",
     "SampleGridHandler",
     "StopWithoutImprovement",
     "TrainingCheckpoint",

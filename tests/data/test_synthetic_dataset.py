@@ -6,7 +6,6 @@ import copy
 import gc
 import os
 import pickle
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -175,30 +174,32 @@ def test_spawned_workers_read_the_same_file(paired: Any) -> None:
     assert data.pool.folder.is_dir()
 
 
-class SlowGenerator(VAEGenerator):
-    """Takes its time, and notes which rank made samples."""
+class Noting(VAEGenerator):
+    """Notes which rank made how many samples at once."""
 
     def __init__(self, log: Path) -> None:
         super().__init__(toy_network(SHAPE), toy_spec(SHAPE))
         self.log = log
 
     def _generate(self, seeds: list[int], classes: list[int] | None, truncation: float) -> dict[str, torch.Tensor]:
-        time.sleep(0.3)
         with self.log.open("a") as file:
-            file.write(str(torch.distributed.get_rank()))
+            file.write(f"{torch.distributed.get_rank()}:{len(seeds)}\n")
         return super()._generate(seeds, classes, truncation)
 
 
 def build_as_rank(rank: int, root: Path) -> None:
-    """Both ranks use one folder; each writes down what it reads."""
-    data = SyntheticDataset(SlowGenerator(root / "makers"), 4, cache_dir=root / "pool")
+    """Both ranks use one folder, and write down what they read; then one makes a data set alone."""
+    data = SyntheticDataset(Noting(root / "makers"), 40, cache_dir=root / "pool")
     torch.save(images(DataLoader(data, batch_size=2)), root / f"rank{rank}.pt")
+    if rank == 1:  # needs no other rank
+        assert len(SyntheticDataset(toy_generator(SHAPE), 2)) == 2
 
 
 def test_two_ranks_share_a_folder(tmp_path: Path, paired: Any) -> None:
     run_ranks(build_as_rank, tmp_path)
-    assert set((tmp_path / "makers").read_text()) == {"0"}
-    expected = images(DataLoader(SyntheticDataset(paired, 4), batch_size=4))
+    calls = (tmp_path / "makers").read_text().split()
+    assert sorted(call for call in calls if not call.endswith(":1")) == ["0:32", "1:8"]  # a single one is a trial
+    expected = images(DataLoader(SyntheticDataset(paired, 40), batch_size=4))
     for rank in range(2):
         assert torch.equal(torch.load(tmp_path / f"rank{rank}.pt", weights_only=True), expected)
 
@@ -211,6 +212,61 @@ def test_persistent_workers_over_epochs(paired: Any) -> None:
     del loader
     assert data.pool.folder.is_dir()
     assert torch.equal(data[5]["image"].as_subclass(torch.Tensor), first[5])
+
+
+@pytest.mark.parametrize("loader", [DataLoader, torch.utils.data.DataLoader])
+@pytest.mark.parametrize("workers", [0, 2])
+def test_refreshed_items_are_renewed_under_workers_that_live_on(paired: Any, loader: Any, workers: int) -> None:
+    data = SyntheticDataset(paired, 6, seed=3, refreshed=True)
+    batches = loader(data, batch_size=2, num_workers=workers, persistent_workers=workers > 0)
+    for generation in range(4):
+        data.pool.switch_to(generation)
+        read = list(batches)
+        seeds = [int(seed) for batch in read for seed in batch["seed"]]
+        of_generation = derive_seed("generation", 3, generation) if generation else 3
+        assert seeds == [derive_seed("pool", of_generation, i) for i in range(6)]
+        expected = paired.sample(seeds)["image"]
+        torch.testing.assert_close(images(read), expected, rtol=0, atol=1e-4)
+
+
+def test_a_refreshed_data_set_begins_like_a_plain_one(tmp_path: Path, conditional: Any) -> None:
+    arguments: dict[str, Any] = {"generator": conditional, "plan": PLAN, "transform": Draw("image"), "dtype": "uint8"}
+    plain = SyntheticDataset(**arguments, cache_dir=tmp_path / "plain")
+    refreshed = SyntheticDataset(**arguments, cache_dir=tmp_path / "refreshed", refreshed=True)
+    assert refreshed.labels == plain.labels
+    assert plain.pool.record.dtype == refreshed.pool.record.dtype == "uint8"
+
+    def draws(data: SyntheticDataset) -> list[float]:
+        data.set_random_state(1)
+        return [float(data[i]["image"]) for i in range(8)]
+
+    first = draws(plain)
+    assert draws(refreshed) == first
+    refreshed.pool.switch_to(1)
+    assert draws(refreshed) == first  # the augmentation stays the same in all generations
+    again = SyntheticDataset(**arguments, cache_dir=tmp_path / "refreshed", refreshed=True)
+    assert [again[i]["seed"] for i in range(8)] == [plain[i]["seed"] for i in range(8)]
+
+
+def test_the_temporary_folder_of_a_refreshed_data_set_goes_while_a_pool_is_being_built(paired: Any) -> None:
+    data = SyntheticDataset(paired, 2, refreshed=True)
+    place = data.pool.folder.parent
+    data.pool.prepare(1)
+    assert place.is_dir()
+    del data
+    gc.collect()
+    assert not place.exists()
+
+
+def test_images_are_stored_as_asked_for(tmp_path: Path, paired: Any) -> None:
+    data = SyntheticDataset(paired, 4, dtype="uint8", cache_dir=tmp_path / "pool")
+    plain = SyntheticDataset(paired, 4)
+    for i in range(4):
+        assert data[i]["image"].dtype == torch.float32
+        torch.testing.assert_close(data[i]["image"], plain[i]["image"], rtol=0, atol=0.51 / 255)
+        assert torch.equal(data[i]["label"], plain[i]["label"])
+    with pytest.raises(ValueError, match="float64"):
+        SyntheticDataset(paired, 4, dtype="float64")
 
 
 def test_pickling_carries_no_samples(paired: Any) -> None:
@@ -389,6 +445,7 @@ def test_mixed_with_classified_images(conditional: Any) -> None:
     assert batch["is_synthetic"].tolist() == [True, False, False, True]
 
 
+@pytest.mark.parametrize("refreshed", [False, True])
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -411,19 +468,21 @@ def test_mixed_with_classified_images(conditional: Any) -> None:
     ],
 )  # fmt: skip
 def test_bad_arguments_are_named_and_write_nothing(
-    tmp_path: Path, conditional: Any, options: dict[str, Any], words: str
+    tmp_path: Path, conditional: Any, options: dict[str, Any], words: str, refreshed: bool
 ) -> None:
+    arguments = {"plan": PLAN, "cache_dir": tmp_path / "pool", "refreshed": refreshed, **options}
     with pytest.raises(ValueError, match=words):
-        SyntheticDataset(conditional, **{"plan": PLAN, "cache_dir": tmp_path / "pool", **options})
+        SyntheticDataset(conditional, **arguments)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_generator_that_cannot_sample_writes_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("refreshed", [False, True])
+def test_a_generator_that_cannot_sample_writes_nothing(tmp_path: Path, refreshed: bool) -> None:
     bundle = write_toy_bundle(tmp_path / "toy", SHAPE)
     (bundle / "models" / "model.pt").write_bytes(b"damaged")
     (tmp_path / "pools").mkdir()
     with pytest.raises(ValueError, match="sha256"):
-        SyntheticDataset(bundle, 2, cache_dir=tmp_path / "pools" / "pool")
+        SyntheticDataset(bundle, 2, cache_dir=tmp_path / "pools" / "pool", refreshed=refreshed)
     assert not list((tmp_path / "pools").iterdir())
 
 
