@@ -73,7 +73,7 @@ def _beside_prdc(real: Tensor, synthetic: Tensor, repeats: int) -> Row:
         seconds = alternate(runs, repeats)
     theirs = seconds.get("prdc", [])
     note = "" if theirs else "prdc is not installed"
-    return time_row("precision and density", seconds["ours"], "", 1, "prdc", theirs, note=note)
+    return time_row("precision and density", seconds["ours"], "", 1, "prdc", theirs, at_least=1, note=note)
 
 
 def memory_rows(count: int, names: Sequence[str] = ()) -> list[Row]:
