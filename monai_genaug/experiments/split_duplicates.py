@@ -102,11 +102,12 @@ def duplicate_section(reports: Mapping[str, DuplicateReport]) -> str:
     lines = [
         "### Duplicates in official files",
         "",
-        "Pairs of equal images + pairs of nearly equal ones (distance up to 0.1), and quantiles of the distance of an "
-        "image\nto the nearest one that is not equal.",
+        "Pairs of equal images + pairs of nearly equal ones (distance up to 0.1), how many test images have such a "
+        "counterpart in\nthe other parts, and quantiles of the distance of an image to the nearest one that is not "
+        "equal.",
         "",
-        f"| | {' | '.join(titles)} | distance: smallest | 1 % | median |",
-        "|---|" + "---|" * (len(titles) + 3),
+        f"| | {' | '.join(titles)} | test images concerned | distance: smallest | 1 % | median |",
+        "|---|" + "---|" * (len(titles) + 4),
     ]
     for name, report in reports.items():
         cells = [
@@ -114,9 +115,16 @@ def duplicate_section(reports: Mapping[str, DuplicateReport]) -> str:
             for i, a in enumerate(PARTS)
             for b in PARTS[i:]
         ]
+        cells.append(f"{_concerned(report)} of {report.sizes['test']}")
         distances = [f"{report.nearest[quantile]:.3f}" for quantile in (0.0, 0.01, 0.5)]
         lines.append(f"| {name} | {' | '.join([*cells, *distances])} |")
     return "\n".join(lines)
+
+
+def _concerned(report: DuplicateReport) -> int:
+    """Test images with a counterpart in another part."""
+    pairs = [*report.between("train", "test"), *report.between("val", "test")]
+    return len({name for pair in pairs for name in (pair.first, pair.second) if name[0] == "test"})
 
 
 def _lesion_section(n_items: int, counts: Sequence[Sequence[int]]) -> str:

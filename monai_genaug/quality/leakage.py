@@ -114,8 +114,9 @@ def check_leakage(
     Figures of a network that was trained with samples of such a generator are too good. Items are recognised by
     :func:`content_hash` after the generator's preprocessing, as ``BundleExport`` hashes the training items: copies with
     other names are found, altered ones (compressed, resized, otherwise preprocessed) are not, nor are other images of
-    the same subject. Their subjects are compared by the salted hashes of their identifiers, which are found only if
-    the items name their subjects as the training items did. For altered copies, :func:`find_duplicates` needs the
+    the same subject. Volumes that preprocessing resamples or scales by percentiles may get another hash where versions
+    of the libraries round otherwise. Subjects are compared by salted hashes of their identifiers, which are found only
+    if the items name their subjects as the training items did. For altered copies, :func:`find_duplicates` needs the
     training images.
 
     Args:

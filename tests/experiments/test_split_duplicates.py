@@ -37,7 +37,7 @@ def test_the_table_counts_exact_and_near_pairs(tmp_path: Path) -> None:
     write_set(tmp_path)
     reports = medmnist_duplicates(tmp_path, progress=False)
     assert list(reports) == ["breastmnist"]
-    assert "| breastmnist | 0 + 0 | 0 + 1 | 1 + 0 | 0 + 0 | 0 + 0 | 0 + 0 |" in duplicate_section(reports)
+    assert "| breastmnist | 0 + 0 | 0 + 1 | 1 + 0 | 0 + 0 | 0 + 0 | 0 + 0 | 1 of 6 |" in duplicate_section(reports)
 
 
 def test_pairs_of_one_lesion_by_distance(tmp_path: Path) -> None:
