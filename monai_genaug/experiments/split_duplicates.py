@@ -21,17 +21,19 @@ from PIL import Image
 from torch import Tensor
 
 from monai_genaug.data import ham10000_items, medmnist_items, medmnist_names
+from monai_genaug.experiments.altered_copies import altered_distances, altered_section
 from monai_genaug.experiments.bundle_leakage import PARTS, bundle_leakage, leakage_section
 from monai_genaug.experiments.card_text import insert_measured
 from monai_genaug.experiments.flipped_labels import find_flipped_labels, flipped_section
-from monai_genaug.experiments.stages import stored_json
+from monai_genaug.experiments.stages import stage_key, stored_json
 from monai_genaug.quality import DuplicateReport, find_duplicates
 
 __all__ = ["duplicate_section", "lesion_counts", "measure_split_duplicates", "medmnist_duplicates"]
 
 _BANDS = (0.0, 0.05, 0.1, 0.12, 0.15)
-_LABELLED = ("pneumoniamnist", "breastmnist")
+_EXAMPLES = ("pneumoniamnist", "breastmnist")
 _MOST_LABELLED = 1000
+_MOST_ALTERED = 300
 
 
 def medmnist_duplicates(folder: Path, progress: bool = True) -> dict[str, DuplicateReport]:
@@ -75,19 +77,26 @@ def measure_split_duplicates(
     """Measures and writes the page's tables."""
     medmnist = data_dir / "medmnist"
     reports = medmnist_duplicates(medmnist)
+    examples = {name: medmnist_items(name, medmnist, "train") for name in _EXAMPLES if name in reports}
+    altered = {
+        name: altered_distances([torch.from_numpy(item["image"]) for item in items[:_MOST_ALTERED]])
+        for name, items in examples.items()
+    }
     flipped = [
-        find_flipped_labels(name, medmnist_items(name, medmnist, "train")[:_MOST_LABELLED], method)
-        for name in _LABELLED
-        if name in reports
+        find_flipped_labels(name, items[:_MOST_LABELLED], method)
+        for name, items in examples.items()
         for method in ("logistic", "neighbours")
     ]
     sections = [duplicate_section(reports)]
     if (data_dir / "ham10000").is_dir():
         work_dir.mkdir(parents=True, exist_ok=True)
         items = ham10000_items(data_dir / "ham10000", work_dir / "ham_images")
-        counts = stored_json(work_dir / "lesions.json", lambda: lesion_counts(items))
+        key = stage_key(_BANDS, [[Path(item["image"]).name, item["subject"]] for item in items])
+        counts = stored_json(work_dir / f"lesions_{key}.json", lambda: lesion_counts(items))
         sections.append(_lesion_section(len(items), counts))
     sections += [
+        "Altered copies of 300 training images: share within 0.1, and median and 95 % quantile of the distance.",
+        altered_section(altered),
         "### Training items of the shipped generators among the official parts",
         leakage_section(bundle_leakage(medmnist)),
         "### Flipped labels that are found",
