@@ -7,32 +7,30 @@ autoencoder", arXiv 2105.00026, section 3.2:
 
     G^-1(z) = sum_i M_i exp(-|z - c_i|^2 / T^2) + lambda I,    M_i = L_i L_i^T.
 
-The functions take the metric's terms as arguments and are differentiable in all of them, so that a batch's own
-centroids and factors can serve during training; :class:`RiemannianMetric` stores the terms of a trained model. The
-matrices M_i stay packed as rows of one (N, d*d) table: every sum over centroids is one matrix product, and no
-temporary is larger than (n, N) or (n, d*d). They keep the precision of their arguments under autocast, whose bfloat16
-products would lose the distances.
+:class:`MetricAt` and the functions on it are differentiable in points and terms, so that a batch's own centroids and
+factors can serve during training; :class:`RiemannianMetric` stores the terms of a trained model. The matrices M_i stay
+packed as rows of one (N, d*d) table: every sum over centroids is one matrix product, and no temporary is larger than
+(n, N) or (n, d*d). All keep the precision of their arguments under autocast, whose bfloat16 products would lose the
+distances.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
-from typing import ClassVar, NamedTuple, ParamSpec, TypeVar
+from dataclasses import dataclass
+from functools import cached_property, wraps
+from typing import Any, ClassVar, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
 
 from monai_genaug.latent.buffers import ResizableBuffers
-from monai_genaug.latent.neighbours import check_codes, squared_distances
+from monai_genaug.latent.neighbours import check_codes
 
 __all__ = [
+    "MetricAt",
     "MetricTerms",
     "RiemannianMetric",
-    "inverse_metric",
-    "kinetic_force",
-    "log_volume",
-    "log_volume_and_force",
     "pack_products",
     "stable_cholesky",
 ]
@@ -44,19 +42,20 @@ _Result = TypeVar("_Result")
 
 
 def _without_autocast(function: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
-    """The function, with autocast off on the device of its first tensor."""
+    """The function, with autocast off on the device of its first argument, a tensor or a :class:`MetricAt`."""
 
     @wraps(function)
     def wrapped(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result:
-        first = next(value for value in (*args, *kwargs.values()) if isinstance(value, Tensor))
-        with torch.autocast(first.device.type, enabled=False):
+        first: Any = args[0]
+        with torch.autocast((first.z if isinstance(first, MetricAt) else first).device.type, enabled=False):
             return function(*args, **kwargs)
 
     return wrapped
 
 
-class MetricTerms(NamedTuple):
-    """Arguments that all functions of this module share; pass them as ``*terms``.
+@dataclass(frozen=True)
+class MetricTerms:
+    """What a metric consists of.
 
     Attributes:
         centroids: c_i, tensor ``(N, d)``.
@@ -70,6 +69,17 @@ class MetricTerms(NamedTuple):
     temperature: Tensor | float
     regularization: Tensor | float
 
+    def exponents(self, z: Tensor) -> Tensor:
+        """-|z - c_i|^2 / T^2 of points ``(n, d)``, shape ``(n, N)``, as one product."""
+        return torch.cat([z, z.square().sum(dim=1, keepdim=True), z.new_ones(len(z), 1)], dim=1) @ self._distances
+
+    @cached_property
+    def _distances(self) -> Tensor:
+        """-|z - c|^2 / T^2 = (z, |z|^2, 1) . (2 c, -1, -|c|^2) / T^2, shape ``(d + 2, N)``."""
+        ones = self.centroids.new_ones(len(self.centroids), 1)
+        parts = [2.0 * self.centroids, -ones, -self.centroids.square().sum(dim=1, keepdim=True)]
+        return (torch.cat(parts, dim=1) / self.temperature**2).T.contiguous()
+
 
 @_without_autocast
 def pack_products(factors: Tensor) -> Tensor:
@@ -77,87 +87,79 @@ def pack_products(factors: Tensor) -> Tensor:
     return (factors @ factors.transpose(1, 2)).flatten(1)
 
 
-@_without_autocast
-def inverse_metric(
-    z: Tensor, centroids: Tensor, products: Tensor, temperature: Tensor | float, regularization: Tensor | float
-) -> Tensor:
-    """G^-1(z).
+class MetricAt:
+    """The metric at some points: what does not depend on a momentum is computed once, when it is first asked for.
 
     Args:
         z: codes ``(n, d)``.
-        centroids: c_i, tensor ``(N, d)``.
-        products: M_i packed, tensor ``(N, d*d)``.
-        temperature: T, in units of z.
-        regularization: lambda.
-
-    Returns:
-        Symmetric positive definite matrices ``(n, d, d)``.
+        terms: the metric, N centroids.
     """
-    return _assemble(_weights(z, centroids, temperature), products, regularization, z.shape[1])
 
+    def __init__(self, z: Tensor, terms: MetricTerms) -> None:
+        self.z, self.terms = z, terms
 
-@_without_autocast
-def log_volume(
-    z: Tensor, centroids: Tensor, products: Tensor, temperature: Tensor | float, regularization: Tensor | float
-) -> Tensor:
-    """1/2 log det G^-1(z), the log density of manifold sampling up to a constant, as a tensor ``(n,)``.
+    @cached_property
+    @_without_autocast
+    def weights(self) -> Tensor:
+        """w_i = exp(-|z - c_i|^2 / T^2), shape ``(n, N)``."""
+        return self.terms.exponents(self.z).exp()
 
-    Arguments as in :func:`inverse_metric`. -log_volume is the 1/2 log det G(z) of the Hamiltonian.
-    """
-    return _half_log_det(stable_cholesky(inverse_metric(z, centroids, products, temperature, regularization)))
+    @cached_property
+    @_without_autocast
+    def inverse(self) -> Tensor:
+        """G^-1(z), symmetric positive definite matrices ``(n, d, d)``."""
+        dim = self.z.shape[1]
+        identity = torch.eye(dim, dtype=self.z.dtype, device=self.z.device)
+        return (self.weights @ self.terms.products).view(-1, dim, dim) + self.terms.regularization * identity
 
+    @cached_property
+    @_without_autocast
+    def factor(self) -> Tensor:
+        """C of G^-1 = C C^T, lower triangular, ``(n, d, d)``."""
+        return stable_cholesky(self.inverse)
 
-@_without_autocast
-def log_volume_and_force(
-    z: Tensor, centroids: Tensor, products: Tensor, temperature: Tensor | float, regularization: Tensor | float
-) -> tuple[Tensor, Tensor]:
-    """1/2 log det G^-1(z) and its gradient, from one Cholesky factorisation.
+    @cached_property
+    @_without_autocast
+    def log_volume(self) -> Tensor:
+        """1/2 log det G^-1, the log density of manifold sampling up to a constant, ``(n,)``.
 
-    With w_i = exp(-|z - c_i|^2 / T^2): d/dz 1/2 log det G^-1 = 1/2 sum_i tr(G M_i) dw_i/dz, and
-    dw_i/dz = (2 / T^2) w_i (c_i - z), hence the gradient (1 / T^2) sum_i w_i tr(G M_i) (c_i - z).
+        -log_volume is the 1/2 log det G of the Hamiltonian.
+        """
+        return self.factor.diagonal(dim1=1, dim2=2).log().sum(dim=1)
 
-    Args:
-        z: codes ``(n, d)``.
-        centroids: c_i, tensor ``(N, d)``.
-        products: M_i packed, tensor ``(N, d*d)``.
-        temperature: T, in units of z.
-        regularization: lambda.
+    @cached_property
+    @_without_autocast
+    def volume_force(self) -> Tensor:
+        """Gradient of :attr:`log_volume` with respect to z, ``(n, d)``.
 
-    Returns:
-        Values ``(n,)`` and gradients with respect to z ``(n, d)``.
-    """
-    weights = _weights(z, centroids, temperature)
-    factor = stable_cholesky(_assemble(weights, products, regularization, z.shape[1]))
-    metric = torch.cholesky_inverse(factor).flatten(1)  # G(z)
-    traces = metric @ products.transpose(0, 1)  # tr(G M_i), both are symmetric
-    return _half_log_det(factor), _pull(weights * traces, z, centroids, temperature)
+        d/dz 1/2 log det G^-1 = 1/2 sum_i tr(G M_i) dw_i/dz, and dw_i/dz = (2 / T^2) w_i (c_i - z), hence
+        (1 / T^2) sum_i w_i tr(G M_i) (c_i - z).
+        """
+        metric = torch.cholesky_inverse(self.factor).flatten(1)  # G(z)
+        traces = metric @ self.terms.products.transpose(0, 1)  # tr(G M_i), both are symmetric
+        return self._pull(self.weights * traces)
 
+    @_without_autocast
+    def kinetic_force(self, momentum: Tensor) -> Tensor:
+        """Gradient of 1/2 rho^T G^-1(z) rho with respect to z: (1 / T^2) sum_i w_i (rho^T M_i rho) (c_i - z).
 
-@_without_autocast
-def kinetic_force(
-    z: Tensor,
-    momentum: Tensor,
-    centroids: Tensor,
-    products: Tensor,
-    temperature: Tensor | float,
-    regularization: Tensor | float,
-) -> Tensor:
-    """Gradient of 1/2 rho^T G^-1(z) rho with respect to z: (1 / T^2) sum_i w_i (rho^T M_i rho) (c_i - z).
+        Args:
+            momentum: rho ``(n, d)``.
 
-    Args:
-        z: codes ``(n, d)``.
-        momentum: rho ``(n, d)``.
-        centroids: c_i, tensor ``(N, d)``.
-        products: M_i packed, tensor ``(N, d*d)``.
-        temperature: T, in units of z.
-        regularization: lambda, without influence on this gradient.
+        Returns:
+            Tensor ``(n, d)``.
+        """
+        outer = (momentum[:, :, None] * momentum[:, None, :]).flatten(1)
+        return self._pull(self.weights * (outer @ self.terms.products.transpose(0, 1)))
 
-    Returns:
-        Tensor ``(n, d)``.
-    """
-    outer = (momentum[:, :, None] * momentum[:, None, :]).flatten(1)
-    weights = _weights(z, centroids, temperature) * (outer @ products.transpose(0, 1))
-    return _pull(weights, z, centroids, temperature)
+    def velocity(self, momentum: Tensor) -> Tensor:
+        """G^-1(z) rho of momenta ``(n, d)``."""
+        return (self.inverse * momentum[:, None, :]).sum(dim=2)
+
+    def _pull(self, weights: Tensor) -> Tensor:
+        """(1 / T^2) sum_i weights_i (c_i - z), shape ``(n, d)``."""
+        centre = weights @ self.terms.centroids
+        return (centre - weights.sum(dim=1, keepdim=True) * self.z) / self.terms.temperature**2
 
 
 def stable_cholesky(matrices: Tensor) -> Tensor:
@@ -190,8 +192,6 @@ def stable_cholesky(matrices: Tensor) -> Tensor:
 
 class RiemannianMetric(ResizableBuffers):
     """The metric of a trained model. All its numbers are buffers, so a state dict restores it.
-
-    Every method computes in the dtype of its argument z.
 
     Args:
         latent_dim: number of dimensions d of z.
@@ -252,39 +252,6 @@ class RiemannianMetric(ResizableBuffers):
             self.regularization.to(dtype),
         )
 
-    def inverse(self, z: Tensor) -> Tensor:
-        """See :func:`inverse_metric`."""
-        return inverse_metric(z, *self.terms(z.dtype))
-
-    def log_volume(self, z: Tensor) -> Tensor:
-        """See :func:`log_volume`."""
-        return log_volume(z, *self.terms(z.dtype))
-
-    def log_volume_and_force(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """See :func:`log_volume_and_force`."""
-        return log_volume_and_force(z, *self.terms(z.dtype))
-
-    def kinetic_force(self, z: Tensor, momentum: Tensor) -> Tensor:
-        """See :func:`kinetic_force`."""
-        return kinetic_force(z, momentum, *self.terms(z.dtype))
-
-
-def _weights(z: Tensor, centroids: Tensor, temperature: Tensor | float) -> Tensor:
-    """w_i(z) = exp(-|z - c_i|^2 / T^2), shape (n, N)."""
-    return torch.exp(-squared_distances(z, centroids) / temperature**2)
-
-
-def _assemble(weights: Tensor, products: Tensor, regularization: Tensor | float, dim: int) -> Tensor:
-    """sum_i w_i M_i + lambda I, shape (n, d, d)."""
-    identity = torch.eye(dim, dtype=weights.dtype, device=weights.device)
-    return (weights @ products).view(-1, dim, dim) + regularization * identity
-
-
-def _pull(weights: Tensor, z: Tensor, centroids: Tensor, temperature: Tensor | float) -> Tensor:
-    """(1 / T^2) sum_i weights_i (c_i - z), shape (n, d)."""
-    return (weights @ centroids - weights.sum(dim=1, keepdim=True) * z) / temperature**2
-
-
-def _half_log_det(factor: Tensor) -> Tensor:
-    """1/2 log det of the matrices L L^T, from L; shape (n,)."""
-    return factor.diagonal(dim1=1, dim2=2).log().sum(dim=1)
+    def at(self, z: Tensor) -> MetricAt:
+        """The stored metric at codes ``(n, d)``, in their dtype."""
+        return MetricAt(z, self.terms(z.dtype))

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The volume element of a metric that no longer changes, prepared for many evaluations.
 
-What :func:`monai_genaug.latent.metric.log_volume_and_force` computes, without gradients through it, as four matrix
-products of precomputed tables with everything else in place. The matrices M_i and G are symmetric: only the entries of
-their lower triangles, d (d + 1) / 2, are multiplied.
+What ``log_volume`` and ``volume_force`` of :class:`monai_genaug.latent.metric.MetricAt` are, without gradients through
+them, as four matrix products of precomputed tables with everything else in place. The matrices M_i and G are symmetric:
+only the entries of their lower triangles, d (d + 1) / 2, are multiplied.
 """
 
 from __future__ import annotations
@@ -28,29 +28,25 @@ class VolumeElement:
     """
 
     def __init__(self, terms: MetricTerms) -> None:
-        centroids, products, temperature, regularization = terms
+        centroids = self.centroids = terms.centroids
         count, dim = centroids.shape
-        self.centroids = centroids
+        self._terms = terms
         lower = torch.tril_indices(dim, dim, device=centroids.device)
         self._lower = lower[0] * dim + lower[1]  # entries of a flattened matrix that are stored
         self._full = _positions(lower, dim)  # where each entry of the full matrix is stored
-        scale = 1.0 / torch.as_tensor(temperature).to(centroids) ** 2
-        ones = centroids.new_ones(count, 1)
-        # -|z - c|^2 / T^2 = (z, |z|^2, 1) . (2 c, -1, -|c|^2) / T^2
-        distances = torch.cat([2.0 * centroids, -ones, -centroids.square().sum(1, keepdim=True)], 1)
-        self._distances = (distances * scale).T.contiguous()
-        self._square_of_temperature = 1.0 / scale
-        self._products = products[:, self._lower].contiguous()
+        squared = torch.as_tensor(terms.temperature).to(centroids) ** 2
+        self._products = terms.products[:, self._lower].contiguous()
         twice = torch.where(lower[0] == lower[1], 1.0, 2.0).to(centroids)  # tr(G M) counts both triangles
         self._traces = (self._products * twice).T.contiguous()
-        self._centroids_and_one = torch.cat([centroids, ones], 1) * scale
-        self._regularization = (torch.as_tensor(regularization).to(centroids) * torch.eye(dim).to(centroids)).flatten()
+        self._centroids_and_one = torch.cat([centroids, centroids.new_ones(count, 1)], 1) / squared
+        self._regularization = (terms.regularization * torch.eye(dim).to(centroids)).flatten()
+        self._squared_temperature = squared
 
     def evaluate(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Values ``(n,)`` and gradients with respect to z ``(n, d)`` at points ``(n, d)``."""
         dim = z.shape[1]
         # w_i = exp(-|z - c_i|^2 / T^2)
-        weights = (_extended(z) @ self._distances).exp_()
+        weights = self._terms.exponents(z).exp_()
         # G^-1 = sum_i w_i M_i + lambda I
         inverse = (weights @ self._products)[:, self._full].add_(self._regularization)
         factor = stable_cholesky(inverse.view(-1, dim, dim))
@@ -62,11 +58,7 @@ class VolumeElement:
 
     def nearest_squared(self, z: Tensor) -> Tensor:
         """Squared distance of each point ``(n, d)`` to its nearest centroid, ``(n,)``."""
-        return (_extended(z) @ self._distances).amax(dim=1).neg_().clamp_min_(0.0) * self._square_of_temperature
-
-
-def _extended(z: Tensor) -> Tensor:
-    return torch.cat([z, z.square().sum(dim=1, keepdim=True), z.new_ones(len(z), 1)], dim=1)
+        return self._terms.exponents(z).amax(dim=1).neg_().clamp_min_(0.0) * self._squared_temperature
 
 
 def _positions(lower: Tensor, dim: int) -> Tensor:

@@ -16,14 +16,7 @@ import torch
 from torch import Tensor
 
 from monai_genaug.latent import LatentDistribution, RiemannianLatent
-from monai_genaug.latent.metric import (
-    MetricTerms,
-    inverse_metric,
-    kinetic_force,
-    log_volume_and_force,
-    pack_products,
-    stable_cholesky,
-)
+from monai_genaug.latent.metric import MetricAt, MetricTerms, pack_products
 from monai_genaug.losses import diagonal_gaussian_log_density
 from monai_genaug.networks.layers.conv_stacks import pooled
 from monai_genaug.networks.layers.metric_factor import MetricFactor
@@ -114,17 +107,15 @@ class RHVAE(VAE):
         """See :meth:`VAE.elbo`; ``kl`` is log q(z_K, rho_K|x) - log p(z_K) - log p(rho_K|z_K), one draw of it."""
         mean, log_variance, factors = self.posterior_and_factors(x)
         metric = MetricTerms(mean, pack_products(factors), self.temperature, self.regularization)
-        z = mean + torch.exp(0.5 * log_variance) * self._noise(mean, generator)
-        cholesky = stable_cholesky(inverse_metric(z, *metric))
+        start = MetricAt(mean + torch.exp(0.5 * log_variance) * self._noise(mean, generator), metric)
         # rho_0 ~ N(0, G(z_0) / beta_0): with G^-1 = C C^T, C^-T gamma has covariance G.
         gamma = self._noise(mean, generator)
-        momentum = _solve_transposed(cholesky, gamma) / math.sqrt(self.beta_zero)
+        momentum = _solve_transposed(start.factor, gamma) / math.sqrt(self.beta_zero)
         # Tempering multiplies volumes by beta_0^(d/2), which cancels the d/2 log beta_0 of log N(rho_0; 0, G/beta_0).
-        log_q = diagonal_gaussian_log_density(z, mean, log_variance) + _momentum_log_density(gamma, cholesky)
-        z, momentum, image, mask = self._flow(x, observed, z, momentum, metric)
-        end = stable_cholesky(inverse_metric(z, *metric))
-        whitened = _apply(end.transpose(1, 2), momentum)
-        log_p = -0.5 * (z**2 + math.log(2.0 * math.pi)).sum(dim=1) + _momentum_log_density(whitened, end)
+        log_q = diagonal_gaussian_log_density(start.z, mean, log_variance) + _momentum_log_density(gamma, start)
+        end, momentum, image, mask = self._flow(x, observed, start, momentum)
+        whitened = (end.factor * momentum[:, :, None]).sum(dim=1)  # C^T rho
+        log_p = -0.5 * (end.z**2 + math.log(2.0 * math.pi)).sum(dim=1) + _momentum_log_density(whitened, end)
         return self._terms(image, mask, log_q - log_p)
 
     @torch.no_grad()
@@ -140,29 +131,28 @@ class RHVAE(VAE):
         self._fit_spectral_gain(x, [part[0] for part in parts])
 
     def _flow(
-        self, x: Tensor, observed: Tensor | None, z: Tensor, momentum: Tensor, metric: MetricTerms
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        self, x: Tensor, observed: Tensor | None, at: MetricAt, momentum: Tensor
+    ) -> tuple[MetricAt, Tensor, Tensor, Tensor]:
         """K tempered generalised leapfrog steps ([A], eq. 10-11, algorithm 1); the last likelihood comes along."""
         half = 0.5 * self.leapfrog_step
-        force, image, mask = self._force(x, observed, z)
-        free = force + log_volume_and_force(z, *metric)[1]  # -dH/dz but for the kinetic term
+        force, image, mask = self._force(x, observed, at.z)
+        free = force + at.volume_force  # -dH/dz but for the kinetic term
         for k in range(1, self.n_leapfrog + 1):
             # rho' = rho - eps/2 dH/dz(z, rho'), implicit in rho'; dH/dz = kinetic_force - free.
             start = momentum
             for _ in range(_FIXED_POINT_ITERATIONS):
-                momentum = start + half * (free - kinetic_force(z, momentum, *metric))
+                momentum = start + half * (free - at.kinetic_force(momentum))
             # z' = z + eps/2 (G^-1(z) + G^-1(z')) rho', implicit in z'.
-            here = _apply(inverse_metric(z, *metric), momentum)
-            moved = z + 2.0 * half * here
+            here, moved = at.velocity(momentum), at
             for _ in range(_FIXED_POINT_ITERATIONS):
-                moved = z + half * (here + _apply(inverse_metric(moved, *metric), momentum))
-            z = moved
-            force, image, mask = self._force(x, observed, z)
+                moved = MetricAt(at.z + half * (here + moved.velocity(momentum)), at.terms)
+            at = moved
+            force, image, mask = self._force(x, observed, at.z)
             # rho'' = rho' - eps/2 dH/dz(z', rho'), explicit.
-            free = force + log_volume_and_force(z, *metric)[1]
-            momentum = momentum + half * (free - kinetic_force(z, momentum, *metric))
+            free = force + at.volume_force
+            momentum = momentum + half * (free - at.kinetic_force(momentum))
             momentum = momentum * (self._sqrt_beta(k - 1) / self._sqrt_beta(k))
-        return z, momentum, image, mask
+        return at, momentum, image, mask
 
     def _force(self, x: Tensor, observed: Tensor | None, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Gradient of log p(x, z) with respect to z, at most ``max_force`` long, and the two log likelihoods."""
@@ -180,17 +170,12 @@ class RHVAE(VAE):
         return 1.0 / ((1.0 - start) * (k / self.n_leapfrog) ** 2 + start)
 
 
-def _apply(matrices: Tensor, vectors: Tensor) -> Tensor:
-    return (matrices * vectors[:, None, :]).sum(dim=2)
-
-
-def _solve_transposed(cholesky: Tensor, vectors: Tensor) -> Tensor:
+def _solve_transposed(factor: Tensor, vectors: Tensor) -> Tensor:
     """C^-T v of lower triangular C."""
-    solved: Tensor = torch.linalg.solve_triangular(cholesky.transpose(1, 2), vectors[:, :, None], upper=True)
+    solved: Tensor = torch.linalg.solve_triangular(factor.transpose(1, 2), vectors[:, :, None], upper=True)
     return solved[:, :, 0]
 
 
-def _momentum_log_density(whitened: Tensor, cholesky: Tensor) -> Tensor:
+def _momentum_log_density(whitened: Tensor, at: MetricAt) -> Tensor:
     """Log N(rho; 0, G) from C^T rho and G^-1 = C C^T: -1/2 |C^T rho|^2 + log det C - d/2 log 2 pi."""
-    log_det = cholesky.diagonal(dim1=1, dim2=2).log().sum(dim=1)
-    return log_det - 0.5 * (whitened**2 + math.log(2.0 * math.pi)).sum(dim=1)
+    return at.log_volume - 0.5 * (whitened**2 + math.log(2.0 * math.pi)).sum(dim=1)

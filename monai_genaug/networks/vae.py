@@ -91,12 +91,14 @@ class VAE(LatentAutoencoder):
         mean = self.decoded_mean(code)
         if not self.spectral_gain.is_fitted:
             return mean
-        image = self.spectral_gain(mean[:, : self.image_channels])
-        return torch.cat([image, mean[:, self.image_channels :]], dim=1)
+        image: Tensor = self.spectral_gain(mean[:, : self.image_channels])
+        return torch.cat([image, mean[:, self.image_channels :]], dim=1) if self.mask_classes else image
 
     def decoded_mean(self, code: Tensor) -> Tensor:
         """What the likelihood uses: as calling the module, without the filter that :meth:`fit_generation` fits."""
-        raw = self.decoder(self.from_code(code)).float()
+        raw: Tensor = self.decoder(self.from_code(code)).float()
+        if self.mask_classes == 0:
+            return raw.sigmoid()
         return torch.cat([raw[:, : self.image_channels].sigmoid(), raw[:, self.image_channels :]], dim=1)
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -111,7 +113,9 @@ class VAE(LatentAutoencoder):
     def log_likelihood(self, x: Tensor, z: Tensor, observed: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Log p(image|z) and log p(mask|z), each ``(n,)`` in nats; ``observed`` as in the losses."""
         decoded = self.decoded_mean(self._code(x, z))
-        image, mean = x[:, : self.image_channels], decoded[:, : self.image_channels]
+        image, mean = x[:, : self.image_channels], decoded
+        if self.mask_classes:
+            mean = decoded[:, : self.image_channels]
         if self.likelihood == "gaussian":
             log_variance = self.log_variance.clamp(min=self.log_variance_floor)
             of_image = gaussian_log_likelihood(image, mean, log_variance.view(-1, *[1] * (x.ndim - 2)), observed)

@@ -11,11 +11,8 @@ from torch import Tensor
 from monai_genaug.latent import RiemannianMetric
 from monai_genaug.latent.draws import standard_normal
 from monai_genaug.latent.metric import (
+    MetricAt,
     MetricTerms,
-    inverse_metric,
-    kinetic_force,
-    log_volume,
-    log_volume_and_force,
     pack_products,
     stable_cholesky,
 )
@@ -43,15 +40,16 @@ def test_inverse_metric_is_the_papers_sum(d: int) -> None:
     for centroid, factor in zip(centroids, factors, strict=True):
         weight = torch.exp(-(z - centroid).square().sum(dim=1) / 1.3**2)
         expected = expected + weight[:, None, None] * (factor @ factor.T)
-    torch.testing.assert_close(inverse_metric(z, *random_terms(d)), expected, rtol=1e-12, atol=1e-12)
-    torch.testing.assert_close(log_volume(z, *random_terms(d)), 0.5 * torch.linalg.slogdet(expected).logabsdet)
+    torch.testing.assert_close(MetricAt(z, random_terms(d)).inverse, expected, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(MetricAt(z, random_terms(d)).log_volume, 0.5 * torch.linalg.slogdet(expected).logabsdet)
 
 
 @pytest.mark.parametrize("d", DIMENSIONS)
 def test_force_is_the_gradient_of_the_log_volume(d: int) -> None:
     z, terms = points(d).requires_grad_(), random_terms(d)
-    value, force = log_volume_and_force(z, *terms)
-    dense = inverse_metric(z, *terms)
+    at = MetricAt(z, terms)
+    value, force = at.log_volume, at.volume_force
+    dense = MetricAt(z, terms).inverse
     oracle = 0.5 * torch.linalg.slogdet(dense).logabsdet
     (gradient,) = torch.autograd.grad(oracle.sum(), z)
     torch.testing.assert_close(value, oracle)
@@ -62,9 +60,9 @@ def test_force_is_the_gradient_of_the_log_volume(d: int) -> None:
 def test_kinetic_force_is_the_gradient_of_the_kinetic_energy(d: int) -> None:
     z, terms = points(d).requires_grad_(), random_terms(d)
     momentum = standard_normal(range(7), d, stream=2)
-    energy = 0.5 * torch.einsum("ni,nij,nj->n", momentum, inverse_metric(z, *terms), momentum)
+    energy = 0.5 * torch.einsum("ni,nij,nj->n", momentum, MetricAt(z, terms).inverse, momentum)
     (gradient,) = torch.autograd.grad(energy.sum(), z)
-    force = kinetic_force(z, momentum, *terms)
+    force = MetricAt(z, terms).kinetic_force(momentum)
     assert (force - gradient).abs().max() < 1e-9 * gradient.abs().max()
 
 
@@ -74,33 +72,31 @@ def test_everything_is_differentiable_in_codes_centroids_and_factors() -> None:
     momentum = points(d, 3)
 
     def forces(z: Tensor, centroids: Tensor, factors: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        terms = (centroids, pack_products(factors), 1.3, 0.01)
-        return *log_volume_and_force(z, *terms), kinetic_force(z, momentum, *terms)
+        at = MetricAt(z, MetricTerms(centroids, pack_products(factors), 1.3, 0.01))
+        return at.log_volume, at.volume_force, at.kinetic_force(momentum)
 
     assert torch.autograd.gradcheck(forces, inputs)
 
 
 def test_float32_follows_float64() -> None:
     terms, z = random_terms(10), points(10)
-    value, force = log_volume_and_force(z, *terms)
-    value32, force32 = log_volume_and_force(z.float(), terms.centroids.float(), terms.products.float(), 1.3, 0.01)
-    torch.testing.assert_close(value32.double(), value, rtol=1e-4, atol=1e-4)
-    torch.testing.assert_close(force32.double(), force, rtol=1e-3, atol=1e-3)
+    at = MetricAt(z, terms)
+    value, force = at.log_volume, at.volume_force
+    at32 = MetricAt(z.float(), MetricTerms(terms.centroids.float(), terms.products.float(), 1.3, 0.01))
+    torch.testing.assert_close(at32.log_volume.double(), value, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(at32.volume_force.double(), force, rtol=1e-3, atol=1e-3)
 
 
 def test_autocast_does_not_reach_the_metric() -> None:
     terms, z = MetricTerms(*(t.float() if isinstance(t, Tensor) else t for t in random_terms(10))), points(10).float()
-    plain = (
-        *log_volume_and_force(z, *terms),
-        kinetic_force(z, z, *terms),
-        pack_products(random_factors(3, 10).float()),
-    )
+
+    def values() -> tuple[Tensor, ...]:
+        at, products = MetricAt(z, terms), pack_products(random_factors(3, 10).float())
+        return at.log_volume, at.volume_force, at.kinetic_force(z), at.velocity(z), products
+
+    plain = values()
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        cast = (
-            *log_volume_and_force(z, *terms),
-            kinetic_force(z, z, *terms),
-            pack_products(random_factors(3, 10).float()),
-        )
+        cast = values()
     assert all(torch.equal(a, b) for a, b in zip(plain, cast, strict=True))
 
 
@@ -108,15 +104,15 @@ def test_autocast_does_not_reach_the_metric() -> None:
 def test_no_overflow_in_many_dimensions(scale: float) -> None:
     d, n = 32, 200
     terms = MetricTerms(standard_normal(range(n), d), scale * pack_products(random_factors(n, d)), 1.5, 1e-3 * scale)
-    value, force = log_volume_and_force(torch.cat([points(d, 20), terms.centroids[:5]]), *terms)
-    assert value.isfinite().all()
-    assert force.isfinite().all()
+    at = MetricAt(torch.cat([points(d, 20), terms.centroids[:5]]), terms)
+    assert at.log_volume.isfinite().all()
+    assert at.volume_force.isfinite().all()
 
 
 def test_far_from_all_centroids_the_density_is_flat() -> None:
-    value, force = log_volume_and_force(torch.full((1, 3), 1e6, dtype=torch.float64), *random_terms(3))
-    assert float(value) == pytest.approx(1.5 * torch.tensor(0.01).log().item())
-    assert not force.any()
+    at = MetricAt(torch.full((1, 3), 1e6, dtype=torch.float64), random_terms(3))
+    assert float(at.log_volume) == pytest.approx(1.5 * torch.tensor(0.01).log().item())
+    assert not at.volume_force.any()
 
 
 def test_cholesky_of_a_semidefinite_matrix_leaves_the_others_alone() -> None:
@@ -134,17 +130,21 @@ def test_cholesky_refuses_what_is_no_metric(value: float) -> None:
         stable_cholesky(torch.stack([torch.eye(2), torch.diag(torch.tensor([1.0, value]))]))
 
 
-def test_module_computes_as_the_functions_do() -> None:
+def test_module_gives_the_metric_in_the_precision_of_the_codes() -> None:
     metric, z = RiemannianMetric(2, temperature=1.3, regularization=0.01), points(2)
     metric.fit(standard_normal(range(5), 2), random_factors(5, 2))
-    terms, momentum = metric.terms(), points(2).flip(0)
     assert metric.factors.shape == (5, 2, 2)
     assert metric.factors.dtype == torch.float32
-    assert torch.equal(metric.inverse(z), inverse_metric(z, *terms))
-    assert torch.equal(metric.log_volume(z), log_volume(z, *terms))
-    assert torch.equal(metric.log_volume_and_force(z)[1], log_volume_and_force(z, *terms)[1])
-    assert torch.equal(metric.kinetic_force(z, momentum), kinetic_force(z, momentum, *terms))
-    assert metric.inverse(z.float()).dtype == torch.float32
+    assert torch.equal(metric.at(z).inverse, MetricAt(z, metric.terms()).inverse)
+    assert metric.at(z.float()).inverse.dtype == torch.float32
+
+
+@pytest.mark.parametrize("d", DIMENSIONS)
+def test_velocity_is_the_gradient_of_the_kinetic_energy_in_the_momentum(d: int) -> None:
+    at, momentum = MetricAt(points(d), random_terms(d)), points(d).flip(0).requires_grad_()
+    energy = 0.5 * torch.einsum("ni,nij,nj->n", momentum, at.inverse, momentum)
+    (gradient,) = torch.autograd.grad(energy.sum(), momentum)
+    torch.testing.assert_close(at.velocity(momentum.detach()), gradient, rtol=1e-11, atol=1e-11)
 
 
 @pytest.mark.parametrize(

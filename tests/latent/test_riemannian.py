@@ -111,7 +111,7 @@ def test_report_after_tuning(high: RiemannianLatent) -> None:
     assert report.fraction_at_start == 0.0
     assert torch.equal(report.samples.float(), high.sample(seeds))
     assert len(report.log_density) == int(high.n_steps) + 1
-    expected = high.metric.log_volume(report.samples).mean()
+    expected = high.metric.at(report.samples).log_volume.mean()
     assert float(report.log_density[-1]) == pytest.approx(float(expected), abs=1e-6 if not report.n_extended else 0.1)
     centroids = high.metric.centroids
     torch.testing.assert_close(report.nearest_distance, nearest_distances(report.samples, centroids))
@@ -124,7 +124,7 @@ def test_tuned_chains_have_forgotten_their_start(high: RiemannianLatent) -> None
     longer.load_state_dict(high.state_dict())
     longer.n_steps.mul_(8)
     short, long = (latent.diagnostics(range(7000, 7200)).samples for latent in (high, longer))
-    for values in (high.metric.log_volume, lambda z: z.norm(dim=1)):
+    for values in (lambda z: high.metric.at(z).log_volume, lambda z: z.norm(dim=1)):
         assert stats.ks_2samp(values(short).numpy(), values(long).numpy()).pvalue > 0.01
 
 
@@ -207,7 +207,7 @@ def test_float32_chains_have_the_same_distribution(high: RiemannianLatent) -> No
     short, exact = fast.diagnostics(range(300)), high.diagnostics(range(1000, 1300))
     assert short.samples.dtype == torch.float32
     assert short.fraction_at_start == 0.0
-    volumes = [high.metric.log_volume(report.samples.double()) for report in (short, exact)]
+    volumes = [high.metric.at(report.samples.double()).log_volume for report in (short, exact)]
     assert stats.ks_2samp(*(values.numpy() for values in volumes)).pvalue > 0.01
 
 

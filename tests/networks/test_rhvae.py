@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from monai_genaug.latent.metric import MetricTerms
+from monai_genaug.latent.metric import MetricAt, MetricTerms
 from monai_genaug.losses import diagonal_gaussian_log_density
 from monai_genaug.networks import RHVAE
 
@@ -71,10 +71,10 @@ def test_flow_is_reversible(n_leapfrog: int) -> None:
     network, x, _ = linear(n_leapfrog=n_leapfrog, leapfrog_step=0.01, beta_zero=1.0)
     metric = some_metric()
     with torch.no_grad():
-        z, momentum, _, _ = network._flow(x, None, POINT, MOMENTUM, metric)
-        back, turned, _, _ = network._flow(x, None, z, -momentum, metric)
-    assert (z - POINT).norm() > 1e-3
-    torch.testing.assert_close(back, POINT, rtol=0, atol=1e-6)
+        end, momentum, _, _ = network._flow(x, None, MetricAt(POINT, metric), MOMENTUM)
+        back, turned, _, _ = network._flow(x, None, end, -momentum)
+    assert (end.z - POINT).norm() > 1e-3
+    torch.testing.assert_close(back.z, POINT, rtol=0, atol=1e-6)
     torch.testing.assert_close(-turned, MOMENTUM, rtol=0, atol=1e-6)
 
 
@@ -84,8 +84,8 @@ def test_flow_changes_volume_by_the_tempering_alone(beta_zero: float) -> None:
     metric = some_metric()
 
     def flow(state: Tensor) -> Tensor:
-        z, momentum, _, _ = network._flow(x, None, state[None, :D], state[None, D:], metric)
-        return torch.cat([z[0], momentum[0]])
+        end, momentum, _, _ = network._flow(x, None, MetricAt(state[None, :D], metric), state[None, D:])
+        return torch.cat([end.z[0], momentum[0]])
 
     jacobian = torch.autograd.functional.jacobian(flow, torch.cat([POINT[0], MOMENTUM[0]]))
     assert torch.linalg.slogdet(jacobian).logabsdet.item() == pytest.approx(0.5 * D * math.log(beta_zero), abs=1e-5)
