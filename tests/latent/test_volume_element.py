@@ -27,7 +27,7 @@ def dense_log_volume(z: torch.Tensor, terms: MetricTerms) -> torch.Tensor:
     d = z.shape[1]
     weights = torch.exp(-(z[:, None] - terms.centroids).square().sum(dim=2) / terms.temperature**2)
     inverse = torch.einsum("nk,kij->nij", weights, terms.products.view(-1, d, d))
-    return 0.5 * torch.linalg.slogdet(inverse + terms.regularization * torch.eye(d)).logabsdet
+    return 0.5 * torch.linalg.slogdet(inverse + terms.regularization * torch.eye(d, dtype=z.dtype)).logabsdet
 
 
 @pytest.mark.parametrize("d", [1, 2, 10, 24])
