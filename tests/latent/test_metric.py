@@ -88,7 +88,8 @@ def test_float32_follows_float64() -> None:
 
 
 def test_autocast_does_not_reach_the_metric() -> None:
-    terms, z = MetricTerms(*(t.float() if isinstance(t, Tensor) else t for t in random_terms(10))), points(10).float()
+    exact, z = random_terms(10), points(10).float()
+    terms = MetricTerms(exact.centroids.float(), exact.products.float(), 1.3, 0.01)
 
     def values() -> tuple[Tensor, ...]:
         at, products = MetricAt(z, terms), pack_products(random_factors(3, 10).float())
