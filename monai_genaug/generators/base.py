@@ -90,6 +90,9 @@ class SampleGenerator(ABC):
             for start in range(0, len(numbers), self.batch_size):
                 chunk = slice(start, start + self.batch_size)
                 parts.append(self._generate(numbers[chunk], None if classes is None else classes[chunk], truncation))
+        first, *others = parts
+        if not others:
+            return {name: first[name] for name in self.spec.outputs}
         return {name: torch.cat([part[name] for part in parts]) for name in self.spec.outputs}
 
     def preprocessing(self, keys: Sequence[str], load: bool = True, outputs: Sequence[str] | None = None) -> Compose:

@@ -73,7 +73,8 @@ class PerClassGenerator(SampleGenerator):
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return PerClassGenerator, (self._members, self._spec.name), {"batch_size": self.batch_size}
+        state = {"batch_size": self.batch_size, "look_ahead": self.look_ahead}
+        return PerClassGenerator, (self._members, self._spec.name), state
 
 
 class _PerClassLatentGenerator(PerClassGenerator, LatentGenerator):

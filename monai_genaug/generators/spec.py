@@ -176,7 +176,7 @@ class GeneratorSpec:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts, lists, strings and numbers; the inverse of :meth:`from_dict`."""
-        plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
+        plain: dict[str, Any] = json.loads(json.dumps(vars(self), default=vars))
         return plain
 
     def to_json(self) -> str:
