@@ -10,7 +10,7 @@ endif
 BIN := .venv/bin
 READY := .venv/.installed
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint docs bench clean
+.PHONY: help setup demo test soak lint docs bench clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -29,6 +29,9 @@ demo: setup  ## the whole way from the shipped bundle to a trained network; writ
 
 test: setup  ## all tests (WORKERS=2 processes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
+
+soak: setup  ## builds of pools that are killed at random, twenty times each
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/soak -o python_files='soak_*.py' -p no:cacheprovider
 
 lint: setup  ## style, types, import layers
 	$(BIN)/ruff check .

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 __all__ = ["array_offset", "array_path", "create_array", "map_array", "write_at"]
 
+_sync = getattr(os, "fdatasync", os.fsync)  # the former leaves out what is not needed to read the data, times above all
+
 
 def array_path(folder: Path, name: str) -> Path:
     """The file of one output."""
@@ -90,7 +92,7 @@ def write_at(path: Path, offset: int, data: bytes | memoryview, durable: bool = 
         while left:
             left = left[file.write(left) :]
         if durable:
-            os.fsync(file.fileno())
+            _sync(file.fileno())
 
 
 def _n_bytes(shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:

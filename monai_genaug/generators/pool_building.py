@@ -61,7 +61,8 @@ def build_pool(
         folder: the pool, in an existing folder.
         seed: item i is made from ``derive_seed("pool", seed, i)``.
         truncation: passed to the generator.
-        block_size: items that are made at once, and lost at most (per rank) when the process is killed.
+        block_size: items that are written at once, and lost at most (per rank) when the process is killed. Each block
+            waits for the disk: small images made fast want larger ones.
         dtype: how images are stored, ``"float32"``, ``"float16"`` or ``"uint8"`` (256 levels over the value range);
             they are read as float32. Masks keep their type.
         progress: show a progress bar (on rank 0).
@@ -192,7 +193,7 @@ def _fill(generator: SampleGenerator, pool: PartialPool, missing: list[int], ran
                 if ranks.rank < len(blocks):
                     block = blocks[ranks.rank]
                     pool.write(block, _stored(generator, record, record.block_items(block)))
-            bar.update(sum(len(record.block_items(block)) for block in blocks))
+                bar.update(sum(len(record.block_items(block)) for block in blocks))
 
 
 def _stored(generator: SampleGenerator, record: PoolRecord, items: range) -> dict[str, NDArray[np.generic]]:

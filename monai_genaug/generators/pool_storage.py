@@ -63,11 +63,15 @@ def decode(stored: NDArray[np.generic], output: OutputSpec) -> Tensor:
     An image of k levels, where 255 is divisible by k - 1, comes out of uint8 bit by bit as a network generator makes
     it: ``a + (b - a) q / 255`` is computed in the same order, and q / 255 is the level's own fraction.
     """
+    if output.kind == "image" and stored.dtype == np.uint8:
+        return torch.from_numpy(_from_levels(stored, *output.value_range))
     values = torch.from_numpy(stored)
-    if output.kind == "mask" or values.dtype == torch.float32:
-        return values
-    low, high = output.value_range
-    images = values.to(torch.float32)
-    if values.dtype == torch.uint8:
-        images.div_(_STEPS).mul_(high - low).add_(low)
-    return images.clamp_(low, high)
+    return values.to(torch.float32).clamp_(*output.value_range) if values.dtype == torch.float16 else values
+
+
+def _from_levels(levels: NDArray[np.generic], low: float, high: float) -> NDArray[np.float32]:
+    images: NDArray[np.float32] = np.true_divide(levels, np.float32(_STEPS), dtype=np.float32)
+    images *= np.float32(high - low)
+    images += np.float32(low)
+    np.maximum(images, np.float32(low), out=images)
+    return np.minimum(images, np.float32(high), out=images)
