@@ -27,6 +27,7 @@ from monai_genaug.generators.pool_storage import StorageType
 from monai_genaug.generators.refreshed_pool import RefreshedPool
 from monai_genaug.generators.seeding import derive_seed
 from monai_genaug.generators.spec import GeneratorSpec
+from monai_genaug.quality.leakage import HeldOutHashes, OnOverlap, check_leakage
 
 __all__ = ["SyntheticDataset"]
 
@@ -64,6 +65,12 @@ class SyntheticDataset(Dataset):
         class_map: how the real data write the classes: {their label: the generator's class}. The plan then names
             those labels, and items carry them. By default the plan names the generator's ids or names, and items carry
             ids.
+        dtype: how images are stored, see :func:`build_pool`; items are float32.
+        refreshed: make :attr:`pool` a :class:`RefreshedPool`, for new samples during training (:class:`PoolRefresh`).
+        held_out: validation or test items as :func:`check_leakage` takes them, or their :func:`held_out_hashes`: the
+            generator must not have been trained on them.
+        on_overlap: what happens if it was: ``"warn"`` (:class:`LeakageWarning`) or ``"raise"``
+            (:class:`LeakageError`); a provenance without hashes warns.
 
     Raises:
         ValueError: keys, classes, counts or a truncation that are not allowed, or a ``cache_dir`` with another pool.
@@ -87,11 +94,15 @@ class SyntheticDataset(Dataset):
         class_map: Mapping[Any, ClassLabel] | None = None,
         dtype: StorageType = "float32",
         refreshed: bool = False,
+        held_out: Sequence[Mapping[str, Any]] | HeldOutHashes | None = None,
+        on_overlap: OnOverlap = "warn",
     ) -> None:
         generator = load_generator(generator)
         spec = generator.spec
         self.keys = _checked_keys(keys, spec)
         self.class_key = _checked_class_key(class_key, self.keys, spec)
+        if held_out is not None:
+            check_leakage(generator, held_out, self.keys, on_overlap=on_overlap)
         names = _labels_by_class(class_map, spec)
         counts = _translated(plan, class_map, spec)
         temporary = _TemporaryFolder() if cache_dir is None else None

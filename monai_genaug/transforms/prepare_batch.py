@@ -20,6 +20,8 @@ from monai_genaug.generators.class_labels import ClassLabel
 from monai_genaug.generators.loading import load_generator
 from monai_genaug.generators.seeding import current_rank, derive_seed
 from monai_genaug.latent.draws import uniform
+from monai_genaug.quality.leakage import OnOverlap
+from monai_genaug.transforms.held_out import _check_held_out, _HeldOut
 from monai_genaug.transforms.label_maps import LabelMap, _check_class_key, _item_label
 from monai_genaug.transforms.matching import _present
 from monai_genaug.transforms.shared_probability import _SharedProbability
@@ -54,6 +56,10 @@ class GenerativePrepareBatch(PrepareBatch):
             for no flags.
         allow_missing_keys: skip keys that the batch doesn't have.
         seed: another seed gives other samples.
+        held_out: validation or test items as :func:`check_leakage` takes them, or their :func:`held_out_hashes`: the
+            generator must not have been trained on them.
+        on_overlap: what happens if it was: ``"warn"`` (:class:`LeakageWarning`) or ``"raise"``
+            (:class:`LeakageError`); a provenance without hashes warns.
 
     Raises:
         ValueError, TypeError: as :class:`RandGenerativeSampled`.
@@ -81,6 +87,8 @@ class GenerativePrepareBatch(PrepareBatch):
         synthetic_key: str | None = "is_synthetic",
         allow_missing_keys: bool = False,
         seed: int = 0,
+        held_out: _HeldOut = None,
+        on_overlap: OnOverlap = "warn",
     ) -> None:
         self.keys: tuple[Hashable, ...] = ensure_tuple(keys)
         loaded = load_generator(generator)
@@ -88,6 +96,7 @@ class GenerativePrepareBatch(PrepareBatch):
         has_classes = loaded.spec.classes is not None
         self._probability = _SharedProbability(prob, self._synthesis.class_map if has_classes else None)
         _check_class_key(class_key, loaded.spec, self._probability.per_class)
+        _check_held_out(self._synthesis, held_out, on_overlap)
         self._source = generator
         self.class_key, self.synthetic_key = class_key, synthetic_key
         self.allow_missing_keys, self.seed = allow_missing_keys, int(seed)

@@ -17,6 +17,8 @@ from torch import Tensor
 from monai_genaug.generators.base import SampleGenerator
 from monai_genaug.generators.class_labels import ClassLabel
 from monai_genaug.generators.loading import load_generator
+from monai_genaug.quality.leakage import OnOverlap
+from monai_genaug.transforms.held_out import _check_held_out, _HeldOut
 from monai_genaug.transforms.label_maps import LabelMap, _check_class_key, _item_label
 from monai_genaug.transforms.look_ahead import _LookAhead
 from monai_genaug.transforms.matching import Item, _present
@@ -202,6 +204,10 @@ class RandGenerativeSampled(_RandomSample, MapTransform):
         synthetic_key: key of the flag that every item gets, True for a generated one and for one that came as such;
             None for no flag.
         allow_missing_keys: skip keys that an item doesn't have.
+        held_out: validation or test items as :func:`check_leakage` takes them, or their :func:`held_out_hashes`: the
+            generator must not have been trained on them.
+        on_overlap: what happens if it was: ``"warn"`` (:class:`LeakageWarning`) or ``"raise"``
+            (:class:`LeakageError`); a provenance without hashes warns.
 
     Raises:
         ValueError: an argument that is not allowed; the text names it and the allowed ones.
@@ -232,11 +238,14 @@ class RandGenerativeSampled(_RandomSample, MapTransform):
         adapt: Callable[[Any], Any] | None = None,
         synthetic_key: str | None = "is_synthetic",
         allow_missing_keys: bool = False,
+        held_out: _HeldOut = None,
+        on_overlap: OnOverlap = "warn",
     ) -> None:
         MapTransform.__init__(self, keys, allow_missing_keys)
         loaded = load_generator(generator)
         synthesis = _Synthesis(loaded, self.keys, outputs, mode, class_map, mask_map, strength, truncation, adapt)
         _RandomSample.__init__(self, synthesis, prob)
+        _check_held_out(synthesis, held_out, on_overlap)
         _check_class_key(class_key, loaded.spec, self._probability.per_class)
         self.class_key = class_key
         self.synthetic_key = synthetic_key

@@ -18,6 +18,8 @@ from monai_genaug.generators.class_labels import plain_label
 from monai_genaug.generators.loading import load_generator
 from monai_genaug.generators.seeding import derive_seed
 from monai_genaug.latent.draws import uniform
+from monai_genaug.quality.leakage import OnOverlap
+from monai_genaug.transforms.held_out import _check_held_out, _HeldOut
 from monai_genaug.transforms.label_maps import LabelMap, _check_class_key, _item_label
 from monai_genaug.transforms.matching import _present
 from monai_genaug.transforms.synthesis import _Synthesis
@@ -101,6 +103,10 @@ class ReplaceWithSyntheticd(MapTransform):
         synthetic_key: key of the flag that every item gets, True for a generated one and for one that came as such;
             None for no flag.
         allow_missing_keys: skip keys that an item doesn't have.
+        held_out: validation or test items as :func:`check_leakage` takes them, or their :func:`held_out_hashes`: the
+            generator must not have been trained on them.
+        on_overlap: what happens if it was: ``"warn"`` (:class:`LeakageWarning`) or ``"raise"``
+            (:class:`LeakageError`); a provenance without hashes warns.
 
     Raises:
         ValueError: an argument that is not allowed; the text names it and the allowed ones.
@@ -124,6 +130,8 @@ class ReplaceWithSyntheticd(MapTransform):
         adapt: Callable[[Any], Any] | None = None,
         synthetic_key: str | None = "is_synthetic",
         allow_missing_keys: bool = False,
+        held_out: _HeldOut = None,
+        on_overlap: OnOverlap = "warn",
     ) -> None:
         super().__init__(keys, allow_missing_keys)
         self.fraction, self.seed = _checked_fraction(fraction), int(seed)
@@ -132,6 +140,7 @@ class ReplaceWithSyntheticd(MapTransform):
         self._synthesis = _Synthesis(
             loaded, self.keys, outputs, "sample", class_map, mask_map, truncation=truncation, adapt=adapt
         )
+        _check_held_out(self._synthesis, held_out, on_overlap)
         self.id_key, self.flag_key, self.class_key = id_key, flag_key, class_key
         self.synthetic_key = synthetic_key
 
