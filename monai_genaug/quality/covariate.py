@@ -12,12 +12,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import nnls
-from scipy.stats import chi2_contingency
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from monai_genaug.metrics.checks import check_features
@@ -161,6 +155,11 @@ def _predictions(
     rng: np.random.Generator,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Of real items by the classifier that did not see them, of synthetic ones by any of the classifiers."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     if len(unit_of) > unit_of.max() + 1:
         splits = StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(real, true, unit_of)
     else:
@@ -178,6 +177,8 @@ def _predictions(
 
 def _shares(table: Counts, counts: Counts) -> Counts:
     """Shares of the values, from counts (predicted, true) of real items and counts of synthetic predictions."""
+    from scipy.optimize import nnls
+
     size = len(counts)
     confusion = table / np.maximum(table.sum(axis=0), 1.0)
     equations = np.vstack([confusion, np.full((1, size), _SUM_WEIGHT)])
@@ -200,6 +201,8 @@ def _differences(tables: Counts, counts: Counts, repeats: int, rng: np.random.Ge
 
 def _p_value(real: Counts, synthetic: Counts) -> float:
     """Of the chi-square test of equal distributions of predictions."""
+    from scipy.stats import chi2_contingency
+
     both = np.stack([real, synthetic])
     both = both[:, both.sum(axis=0) > 0]
     return float(chi2_contingency(both, correction=False).pvalue) if both.shape[1] > 1 else 1.0

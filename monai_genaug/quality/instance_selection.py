@@ -10,8 +10,6 @@ from typing import Literal, get_args
 
 import numpy as np
 import torch
-from scipy.stats import multivariate_normal
-from sklearn.covariance import LedoitWolf
 from torch import Tensor
 
 from monai_genaug.metrics.balls import squared_radii
@@ -109,6 +107,9 @@ def select_instances(
 
 
 def _scores(features: Tensor, method: SelectionMethod, k: int) -> Tensor:
+    from scipy.stats import multivariate_normal
+    from sklearn.covariance import LedoitWolf
+
     if bool((features == features[0]).all()):
         raise ValueError(f"all {len(features)} items have the same features.")
     if method == "knn":
