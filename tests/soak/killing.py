@@ -13,6 +13,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+import ignite.distributed as idist
 import torch
 
 from monai_genaug.generators import SampleGenerator, SamplePool, build_pool
@@ -97,7 +98,8 @@ def _started(function: Callable[..., None], n_ranks: int, store: Path, options: 
     context = get_context("fork")
     ready = [context.Event() for _ in range(n_ranks)]
     ranks: list[BaseProcess] = [
-        context.Process(target=function, args=(rank, n_ranks, store, ready[rank], options)) for rank in range(n_ranks)
+        context.Process(target=function, args=(rank, n_ranks, store, ready[rank], options), daemon=True)
+        for rank in range(n_ranks)
     ]
     for rank in ranks:
         rank.start()
@@ -115,6 +117,8 @@ def _build_as_rank(rank: int, n_ranks: int, store: Path, ready: Any, options: di
     torch.set_num_threads(1)
     group = torch.distributed.FileStore(str(store), n_ranks)
     torch.distributed.init_process_group("gloo", store=group, rank=rank, world_size=n_ranks)
+    # ignite forms groups at its first use; a kill in that moment is noticed only after their timeout
+    assert idist.get_world_size() == n_ranks
     torch.distributed.barrier()
     _build(rank, n_ranks, store, ready, options)
     torch.distributed.barrier()
