@@ -27,7 +27,8 @@ class SamplePool(SampleGenerator):
 
     ``len(pool)`` is the number of items and ``pool[i]`` gives item i, output name -> ``(channels, *spatial_shape)``.
     What is stored as it is read (masks, and images of ``dtype="float32"``) is a view of the file; writing into one
-    changes what this process reads, never the file. Other images are converted to float32 in ``value_range``. As a
+    changes what this process reads, never the file. Other images are converted to float32 in ``value_range``. Opening
+    reads none of the items; what has been read lies in the system's cache of files, which all processes share. As a
     generator, a pool returns for a seed the stored item ``derive_seed("pool item", seed)`` modulo the number of items
     (of that class). Its spec is that of the generator that made it, with the classes in the plan and without truncation
     and encoder. Pickling carries the path and a hash of what the pool should hold.
