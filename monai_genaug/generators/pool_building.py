@@ -21,8 +21,8 @@ from monai_genaug.generators.base import SampleGenerator, checked_seeds
 from monai_genaug.generators.class_labels import ClassLabel
 from monai_genaug.generators.pool import SamplePool
 from monai_genaug.generators.pool_ranks import Ranks
-from monai_genaug.generators.pool_record import POOL_FILE, PoolRecord, resolve_plan
-from monai_genaug.generators.pool_storage import StorageType, encode
+from monai_genaug.generators.pool_record import POOL_FILE, PoolRecord, resolve_plan, usual_block_size
+from monai_genaug.generators.pool_storage import StorageType, check_storage_type, encode
 from monai_genaug.generators.pool_writing import PartialPool
 from monai_genaug.generators.spec import OutputSpec
 
@@ -38,7 +38,7 @@ def build_pool(
     folder: str | os.PathLike[str],
     seed: int = 0,
     truncation: float = 1.0,
-    block_size: int = 32,
+    block_size: int | None = None,
     dtype: StorageType = "float32",
     progress: bool = True,
     distributed: bool = True,
@@ -61,8 +61,8 @@ def build_pool(
         folder: the pool, in an existing folder.
         seed: item i is made from ``derive_seed("pool", seed, i)``.
         truncation: passed to the generator.
-        block_size: items that are written at once, and lost at most (per rank) when the process is killed. Each block
-            waits for the disk: small images made fast want larger ones.
+        block_size: items that are written at once, and lost at most (per rank) when the process is killed; None: 32,
+            or as many as make 4 MiB where these are more, up to 1,024. Each block waits for the disk.
         dtype: how images are stored, ``"float32"``, ``"float16"`` or ``"uint8"`` (256 levels over the value range);
             they are read as float32. Masks keep their type.
         progress: show a progress bar (on rank 0).
@@ -82,11 +82,13 @@ def build_pool(
     folder = Path(folder).resolve()
     partial = folder.with_name(f"{folder.name}.partial")
     with ranks.step():
-        if block_size < 1:
+        if block_size is not None and block_size < 1:
             raise ValueError(f"block_size is {block_size}, allowed: 1 or more.")
         generator._check_truncation(truncation)
+        check_storage_type(dtype, generator.spec)
         pairs, number = resolve_plan(plan, generator.spec), checked_seeds([seed])[0]
-        record = PoolRecord(generator.spec, pairs, number, float(truncation), block_size, dtype)
+        size = usual_block_size(generator.spec, dtype) if block_size is None else block_size
+        record = PoolRecord(generator.spec, pairs, number, float(truncation), size, dtype)
         finished = _is_finished(record, folder, partial)
         if not finished and not partial.exists():
             _sample_items(generator, record, range(1))

@@ -11,6 +11,7 @@ import math
 import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,11 @@ from monai_genaug.generators.pool_storage import StorageType, check_storage_type
 from monai_genaug.generators.seeding import derive_seed
 from monai_genaug.generators.spec import GeneratorSpec
 
-__all__ = ["POOL_FILE", "POOL_FORMAT", "PoolRecord", "resolve_plan"]
+__all__ = ["POOL_FILE", "POOL_FORMAT", "PoolRecord", "resolve_plan", "usual_block_size"]
 
 POOL_FILE = "pool.json"
 POOL_FORMAT = "monai_genaug.pool/1"
+_BLOCK_BYTES = 2**22  # of a usual block: writing them takes longer than waiting for the disk
 _NOT_IDENTITY = ("block_size", "checksums")
 
 
@@ -78,10 +80,17 @@ class PoolRecord:
         """Names of the outputs, in the generator's order."""
         return tuple(self.generator.outputs)
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """A hash of everything that decides which items the pool holds."""
         return hashlib.sha256(json.dumps(self._identifying(), sort_keys=True).encode()).hexdigest()
+
+    @cached_property
+    def spec(self) -> GeneratorSpec:
+        """That of the pool as a generator: the classes in the plan, no truncation, no encoder."""
+        names = self.generator.classes
+        classes = None if names is None else {number: names[number] for number, _ in self.plan if number is not None}
+        return self.generator.replace(truncation=False, encodes=(), sha256=self.identity, classes=classes)
 
     def block_items(self, block: int) -> range:
         """The items of a block."""
@@ -110,7 +119,8 @@ class PoolRecord:
 
     def to_json(self) -> str:
         """The text of ``pool.json``."""
-        plain = {"format": POOL_FORMAT, **dataclasses.asdict(self), "generator": self.generator.to_dict()}
+        own = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        plain = {"format": POOL_FORMAT, **own, "generator": self.generator.to_dict()}
         return json.dumps(plain, indent=2)
 
     @classmethod
@@ -165,3 +175,10 @@ def resolve_plan(plan: int | Mapping[ClassLabel, int], spec: GeneratorSpec) -> t
     if not any(count for _, count in pairs):
         raise ValueError(f"plan {plan!r} has no items.")
     return tuple(pair for pair in pairs if pair[1])
+
+
+def usual_block_size(spec: GeneratorSpec, dtype: StorageType) -> int:
+    """Items per block: 32, or as many as make 4 MiB where these are more, up to 1,024."""
+    channels = {name: (output.channels, stored_dtype(output, dtype)) for name, output in spec.outputs.items()}
+    item = sum(number * kind.itemsize for number, kind in channels.values()) * math.prod(spec.spatial_shape)
+    return min(max(32, _BLOCK_BYTES // item), 1024)

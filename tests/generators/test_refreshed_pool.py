@@ -29,6 +29,7 @@ from tests.toy import toy_generator, toy_network, toy_spec
 
 SHAPE = (8, 8)
 CLASSES = ("a", "b", "c")
+BLOCK = 1024  # items of so small images that are written at once
 
 
 def made(folder: Path, **changes: Any) -> RefreshedPool:
@@ -209,12 +210,12 @@ class Watched(VAEGenerator):
 
     def __init__(self, place: Path) -> None:
         super().__init__(toy_network(SHAPE), toy_spec(SHAPE))
-        self.place = place
+        self.place, self.batch_size = place, BLOCK
 
     def _generate(self, seeds: list[int], classes: list[int] | None, truncation: float) -> Samples:
         with (self.place / "calls").open("a") as file:
             file.write(json.dumps([os.getpid(), seeds]) + "\n")
-        while 1 < len(seeds) < 32 and (self.place / "hold").exists():
+        while 1 < len(seeds) < BLOCK and (self.place / "hold").exists():
             time.sleep(0.01)
         return super()._generate(seeds, classes, truncation)
 
@@ -237,7 +238,7 @@ def seeds_of(generation: int, items: range) -> list[int]:
 
 def test_a_background_process_that_is_killed_is_told_of_and_its_work_continued(tmp_path: Path, folder: Path) -> None:
     generator = Watched(tmp_path)
-    pool = made(folder, generator=generator, plan=70)
+    pool = made(folder, generator=generator, plan=2 * BLOCK + 6)
     (tmp_path / "hold").touch()
     pool.prepare(1)
     process = pool._background._process  # type: ignore[union-attr]
@@ -254,12 +255,12 @@ def test_a_background_process_that_is_killed_is_told_of_and_its_work_continued(t
     assert pool.generation == 0
     (tmp_path / "hold").unlink()
     pool.switch_to(1)
-    assert generator.calls()[6:] == [(os.getpid(), seeds_of(1, range(64, 70)))]
-    assert content(pool.present.folder) == content(expected(1, folder, plan=70, generator=generator).folder)
+    assert generator.calls()[6:] == [(os.getpid(), seeds_of(1, range(2 * BLOCK, 2 * BLOCK + 6)))]
+    assert content(pool.present.folder) == content(expected(1, folder, plan=2 * BLOCK + 6, generator=generator).folder)
 
 
 def run_until_killed(place: Path, folder: Path) -> None:
-    pool = made(folder, generator=Watched(place), plan=70)
+    pool = made(folder, generator=Watched(place), plan=2 * BLOCK + 6)
     pool.switch_to(2)
     (place / "hold").touch()
     pool.prepare(3)
@@ -282,11 +283,11 @@ def test_a_run_that_is_killed_takes_the_background_with_it_and_leaves_what_can_b
     (tmp_path / "hold").unlink()
     shutil.rmtree(folder / "generation_0")  # as one switch more would have done
     (folder / "generation_1.removed").mkdir()
-    pool = made(folder, generator=generator, plan=70)
+    pool = made(folder, generator=generator, plan=2 * BLOCK + 6)
     assert len(generator.calls()) == 9  # generation 0 is made for those who need it
     pool.switch_to(3)
-    assert generator.calls()[9:] == [(os.getpid(), seeds_of(3, range(64, 70)))]
-    assert content(pool.present.folder) == content(expected(3, folder, plan=70, generator=generator).folder)
+    assert generator.calls()[9:] == [(os.getpid(), seeds_of(3, range(2 * BLOCK, 2 * BLOCK + 6)))]
+    assert content(pool.present.folder) == content(expected(3, folder, plan=2 * BLOCK + 6, generator=generator).folder)
     assert names(folder) == ["generation_3"]
 
 
