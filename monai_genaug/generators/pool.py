@@ -54,10 +54,8 @@ class SamplePool(SampleGenerator):
             name: map_array(array_path(self.folder, name), self.record.shape(name), self.record.stored_dtype(name))
             for name in self.record.outputs
         }
-        self._first, classes = _places(self.record)
-        identity = self.record.identity
-        spec = self.record.generator.replace(truncation=False, encodes=(), sha256=identity, classes=classes)
-        super().__init__(spec, device)
+        self._places = _places(self.record)
+        super().__init__(self.record.spec, device)
 
     @property
     def classes(self) -> Sequence[int] | None:
@@ -87,7 +85,7 @@ class SamplePool(SampleGenerator):
 
     def _generate(self, seeds: list[int], classes: list[int] | None, truncation: float) -> Samples:
         numbers: Sequence[int | None] = classes or [None] * len(seeds)
-        places = [self._first[number] for number in numbers]
+        places = [self._places[number] for number in numbers]
         rows = [
             first + derive_seed("pool item", seed) % count for seed, (first, count) in zip(seeds, places, strict=True)
         ]
@@ -116,12 +114,11 @@ class SamplePool(SampleGenerator):
             raise ValueError(f"{self.folder} holds another pool than the one that was pickled.")
 
 
-def _places(record: PoolRecord) -> tuple[dict[int | None, tuple[int, int]], dict[int, str] | None]:
-    """Class id -> (first item, number of items), and the names of these classes."""
-    first: dict[int | None, tuple[int, int]] = {}
+def _places(record: PoolRecord) -> dict[int | None, tuple[int, int]]:
+    """Class id -> (first item, number of items)."""
+    places: dict[int | None, tuple[int, int]] = {}
     start = 0
     for number, count in record.plan:
-        first[number] = (start, count)
+        places[number] = (start, count)
         start += count
-    names = record.generator.classes
-    return first, None if names is None else {number: names[number] for number in first if number is not None}
+    return places

@@ -123,7 +123,7 @@ class RefreshedPool(SampleGenerator):
         self._first, self._counter = first, counter
         self._latest = _Generation(0, first, folder)
         self._background = None
-        super().__init__(self._latest.spec)
+        super().__init__(self._latest.record.spec)
 
     @property
     def generation(self) -> int:
@@ -152,7 +152,7 @@ class RefreshedPool(SampleGenerator):
     @property
     def spec(self) -> GeneratorSpec:
         """That of the present generation."""
-        return self._current.spec
+        return self.record.spec
 
     @property
     def record(self) -> PoolRecord:
@@ -329,13 +329,6 @@ class _Generation:
         self.folder = folder / f"generation_{number}"
         seed = derive_seed("generation", first.seed, number) if number else first.seed
         self.record = dataclasses.replace(first, seed=seed)
-
-    @cached_property
-    def spec(self) -> GeneratorSpec:
-        """The one that its SamplePool has."""
-        spec, numbers = self.record.generator, [number for number, _ in self.record.plan]
-        classes = None if spec.classes is None else {k: spec.classes[k] for k in numbers if k is not None}
-        return spec.replace(truncation=False, encodes=(), sha256=self.record.identity, classes=classes)
 
     @cached_property
     def pool(self) -> SamplePool:
