@@ -20,6 +20,8 @@ class EpochSeeds:
     the random transforms); without workers the random transforms are seeded here. A ``DistributedSampler`` is told the
     epoch by MONAI's engines.
 
+    Attach it after handlers that change the data, such as :class:`PoolRefresh`.
+
     Args:
         loader: the training loader, with a generator of its own: ``DataLoader(..., generator=torch.Generator())``.
         seed: of the run.
