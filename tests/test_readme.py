@@ -1,6 +1,6 @@
 # Copyright (c) monai_genaug contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What the readme, the guide and the model card show can be run as it stands."""
+"""What the readme, the guides and the model card show can be run as it stands."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from monai.bundle import ConfigParser
 from monai.transforms import Compose
 from typer.testing import CliRunner
 
+import monai_genaug as mg
 from monai_genaug.cli import app
 from monai_genaug.transforms import RandGenerativeSampled
 from tests.class_pictures import CLASSES, write_class_pictures
@@ -23,6 +24,7 @@ from tests.tiny_training import BUNDLE, write_volumes
 
 README = Path(__file__).parents[1] / "README.md"
 TRAIN_YOUR_OWN = README.parent / "docs" / "train_your_own.md"
+POOLS = README.parent / "docs" / "pools.md"
 ITEM = {"image": "imagesTr", "label": "labelsTr"}
 
 
@@ -30,9 +32,13 @@ def blocks(page: Path, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), flags=re.DOTALL | re.MULTILINE)
 
 
-def run_python(page: Path) -> dict[str, Any]:
-    """The names that the page's examples leave behind, run one after the other."""
-    names: dict[str, Any] = {}
+def run_python(page: Path, **names: Any) -> dict[str, Any]:
+    """The names that the page's examples leave behind, run one after the other.
+
+    Args:
+        page: with blocks of Python.
+        names: what the reader is supposed to have.
+    """
     for block in blocks(page, "python"):
         exec(block, names)
     return names
@@ -40,9 +46,9 @@ def run_python(page: Path) -> dict[str, Any]:
 
 def test_examples_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    names = run_python(README)
     data = write_volumes(tmp_path / "data", 1)
     item = {key: str(data / folder / "hippocampus_001.nii.gz") for key, folder in ITEM.items()}
+    names = run_python(README, test_items=[item])
     assert isinstance(names["chain"], Compose)
     flags, chain = set(), names["chain"].set_random_state(0)
     for _ in range(8):
@@ -51,6 +57,22 @@ def test_examples_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         assert made["image"].shape == made["label"].shape == (1, *names["generator"].spec.spatial_shape)
         assert set(torch.unique(made["label"]).tolist()) <= {0, 1, 2}
     assert flags == {False, True}
+
+
+def test_examples_of_the_page_about_pools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = run_python(POOLS)
+    pool, generator = names["pool"], names["generator"]
+    assert (len(pool), pool.record.dtype, names["class_id"]) == (100, "uint8", 1)
+    assert (names["image"].shape, names["image"].dtype) == ((1, 28, 28), torch.float32)
+    (made,) = generator.sample([pool.record.item_seed(99)], "normal or benign")["image"]
+    torch.testing.assert_close(names["image"], made, rtol=0, atol=1 / 510 + 1e-4)
+    assert mg.SamplePool("shared_pool").record.identity == pool.record.identity
+    assert (names["trainer"].state.epoch, names["data"].pool.generation) == (2, 1)
+    assert names["again"].record.identity == pool.record.identity
+    assert [entry["label"] for entry in names["items"]] == [0] * 60 + [1] * 40
+    assert generator.look_ahead == 16
+    assert names["chain"]({"image": torch.zeros(1, 28, 28), "label": 0})["image"].shape == (1, 28, 28)
 
 
 def test_config_of_the_readme() -> None:
