@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from importlib.metadata import version as _version
 
-from monai_genaug import data, engines, generators, handlers, latent, losses, metrics, networks, transforms
+from monai_genaug import data, engines, generators, handlers, latent, losses, metrics, networks, quality, transforms
 from monai_genaug.data import SyntheticDataset, plan_counts, plan_replacement
 from monai_genaug.generators import (
     GeneratorSpec,
@@ -17,6 +17,7 @@ from monai_genaug.generators import (
     OutputSpec,
     PerClassGenerator,
     Provenance,
+    RefreshedPool,
     SampleGenerator,
     SamplePool,
     build_pool,
@@ -57,6 +58,7 @@ __all__ = [
     "assign_ids",
     "SyntheticDataset",
     "SamplePool",
+    "RefreshedPool",
     "build_pool",
     "plan_counts",
     "plan_replacement",
@@ -68,6 +70,7 @@ __all__ = [
     "losses",
     "metrics",
     "networks",
+    "quality",
     "transforms",
     "__version__",
 ]
