@@ -3,8 +3,9 @@
 """``python -m benchmarks [NAME ...] [--quick]``: runs benchmarks, each in a fresh interpreter, and writes the results.
 
 ``benchmarks/results.md`` describes the machine and has one table per benchmark; ``benchmarks/results/`` holds the same
-as JSON. Without names all of them run. A run of some names, and ``--quick``, write to ``benchmarks/results/`` alone. A
-benchmark that fails is reported, and the others go on; the exit code is then 1.
+as JSON. Without names all of them run; a run of some names renews their tables, if this machine has measured the others
+before. ``--quick`` writes to ``benchmarks/results/quick/`` alone. A benchmark that fails is reported, and the others go
+on; the exit code is then 1.
 """
 
 from __future__ import annotations
@@ -37,15 +38,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="What things cost.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(names())}; all by default")
     parser.add_argument("--quick", action="store_true", help="sizes that only show that everything works")
-    parser.add_argument("--out", type=Path, default=FOLDER / "results", help="folder of the JSON files")
+    parser.add_argument("--out", type=Path, help="folder of the JSON files")
     chosen = parser.parse_args(arguments)
     unknown = sorted(set(chosen.names) - set(names()))
     if unknown:
         parser.error(f"unknown: {', '.join(unknown)}; there are {', '.join(names())}")
-    results = run(chosen.names or names(), chosen.out, chosen.quick)
-    complete = not chosen.names and not chosen.quick
-    page = FOLDER / "results.md" if complete else chosen.out / "results.md"
-    page.write_text(report(machine(), results))
+    out = chosen.out or FOLDER / "results" / ("quick" if chosen.quick else "")
+    found_before = measured(out)
+    results = run(chosen.names or names(), out, chosen.quick)
+    complete = {name: (found_before | results)[name] for name in names() if name in found_before | results}
+    renewed = not chosen.quick and list(complete) == names()
+    page = FOLDER / "results.md" if renewed else out / "results.md"
+    page.write_text(report(machine(), complete if renewed else results))
     print(f"{page} written")
     return int(any(isinstance(found, str) for found in results.values()))
 
@@ -66,6 +70,15 @@ def run(chosen: Sequence[str], folder: Path, quick: bool) -> Results:
     return results
 
 
+def measured(folder: Path) -> Results:
+    """What this machine has measured before."""
+    facts = folder / "machine.json"
+    if not facts.is_file() or json.loads(facts.read_text()) != machine():
+        return {}
+    paths = {name: folder / f"{name}.json" for name in names()}
+    return {name: _read(path) for name, path in paths.items() if path.is_file()}
+
+
 def run_one(name: str, path: Path, quick: bool = False) -> list[Row] | str:
     """The rows of one benchmark, or why it failed."""
     path.unlink(missing_ok=True)
@@ -73,6 +86,10 @@ def run_one(name: str, path: Path, quick: bool = False) -> list[Row] | str:
     done = subprocess.run(command, cwd=FOLDER.parent, capture_output=True, text=True)
     if done.returncode or not path.is_file():
         return f"exit code {done.returncode}\n" + "\n".join(done.stderr.splitlines()[-10:])
+    return _read(path)
+
+
+def _read(path: Path) -> list[Row]:
     return [Row(**values) for values in json.loads(path.read_text())]
 
 

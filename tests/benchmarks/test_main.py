@@ -54,6 +54,21 @@ def test_a_failing_benchmark_does_not_stop_the_others(folder: Path, capsys: pyte
     assert "CPU" in json.loads((out / "machine.json").read_text())
 
 
+def test_a_run_of_some_renews_their_tables(folder: Path) -> None:
+    (folder / "bad.py").write_text(GOOD.replace("A good one", "Another"))
+    assert runner.main(["good"]) == 0
+    assert not (folder / "results.md").exists()  # the other one was never measured
+    assert "A good one" in (folder / "results" / "results.md").read_text()
+    assert runner.main(["bad"]) == 0
+    page = (folder / "results.md").read_text()
+    assert page.index("## Another: it measures") < page.index("## A good one: it measures")
+    facts = folder / "results" / "machine.json"
+    facts.write_text(facts.read_text().replace("CPU", "Other CPU"))
+    (folder / "results.md").unlink()
+    assert runner.main(["bad"]) == 0
+    assert not (folder / "results.md").exists()  # the other one was measured elsewhere
+
+
 def test_quick_figures_replace_no_page_and_have_no_bar(folder: Path) -> None:
     assert runner.main(["good", "--quick", "--out", str(folder / "results")]) == 0
     assert not (folder / "results.md").exists()
