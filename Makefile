@@ -44,7 +44,7 @@ docs: setup  ## the documentation as HTML in docs/_build
 	@echo "docs/_build/index.html"
 
 bench: setup  ## everything in benchmarks/, one after the other; writes benchmarks/results.md
-	$(BIN)/python -m benchmarks
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks
 
 clean:  ## remove caches and what demo, docs and builds wrote (not .venv, not runs/)
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist docs/_build demo_out

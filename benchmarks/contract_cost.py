@@ -35,7 +35,7 @@ def rows(quick: bool = False, names: Sequence[str] = NAMES) -> list[Row]:
 def _rows_of(name: str, quick: bool) -> list[Row]:
     generator: Any = load_generator(name)
     spec = generator.spec
-    count = (2048 if len(spec.spatial_shape) == 2 else 64) if not quick else 2
+    count = (1024 if len(spec.spatial_shape) == 2 else 32) if not quick else 2
     label = None if spec.classes is None else min(spec.classes)
     generator.batch_size = BATCH_SIZE
     codes = generator.codes(range(count), label)

@@ -42,6 +42,12 @@ def test_commercial_bundles_are_complete(names: set[str]) -> None:
         assert any(path.endswith(f"/licenses/monai_genaug/bundles/{name}/LICENSE") for path in names)
 
 
+def test_the_feature_networks_come_with_their_licence(names: set[str]) -> None:
+    weights = "monai_genaug/metrics/features/weights/"
+    assert {weights + name for name in ("medical_2d.pt", "medical_3d.pt")} <= names
+    assert any(path.endswith(f"/licenses/{weights}LICENSE") for path in names)
+
+
 def test_nothing_is_there_of_non_commercial_bundles(names: set[str]) -> None:
     assert [path for path in names for name in non_commercial() if name in path] == []
 
