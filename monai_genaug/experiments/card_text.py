@@ -10,9 +10,16 @@ from typing import Any
 
 from monai_genaug.experiments.statistics import mean_and_interval
 
-__all__ = ["insert_measured", "measured_section"]
+__all__ = ["ARM_STEPS", "N_REAL", "N_SYNTHETIC", "insert_measured", "measured_section"]
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+
+ARM_STEPS = 200
+"""Steps of each downstream training."""
+N_SYNTHETIC = 300
+"""Synthetic pairs in it."""
+N_REAL = 10
+"""Real volumes in it."""
 
 _ROWS = {
     "reconstruction_rmse": "reconstruction error of test images (RMSE, intensities in [0, 1]; lower)",
@@ -30,8 +37,8 @@ _ROWS = {
 }
 
 
-def measured_section(measured: Mapping[str, Any], steps: int, n_synthetic: int, n_real: int) -> str:
-    """Markdown of all tables."""
+def measured_section(measured: Mapping[str, Any]) -> str:
+    """Markdown of all tables about pairs of image and mask."""
     counts, judge = measured["counts"], measured["judge_dice"]
     names = list(measured["fidelity"])
     lines = [
@@ -50,8 +57,8 @@ def measured_section(measured: Mapping[str, Any], steps: int, n_synthetic: int, 
         f"Manifold sampler: acceptance {measured['sampler']['acceptance']:.2f}, no chain at its start "
         f"({measured['sampler']['fraction_at_start']:.0%}).",
         "",
-        f"**Does it help?** A 3D U-Net, {steps} steps in every arm, {n_real} real volumes of the validation part, "
-        f"{n_synthetic} synthetic pairs; Dice on the test part (mean of both labels), mean over "
+        f"**Does it help?** A 3D U-Net, {ARM_STEPS} steps in every arm, {N_REAL} real volumes of the validation part, "
+        f"{N_SYNTHETIC} synthetic pairs; Dice on the test part (mean of both labels), mean over "
         f"{len(measured['downstream'][0]['runs'])} seeds with 95 % confidence interval (Student's t over seeds):",
         "",
         "| training data | geometric augmentation | Dice, mean of labels | whole hippocampus |",

@@ -20,7 +20,16 @@ from monai_genaug.experiments.real_parts import RealParts
 from monai_genaug.metrics import density_and_coverage, frechet_distance
 from monai_genaug.networks.medmnist_cnn import MedMNISTCNN
 
-__all__ = ["ClassQuality", "ImageQuality", "SetQuality", "measure_images", "needed_samples"]
+__all__ = [
+    "ClassQuality",
+    "ImageQuality",
+    "SetQuality",
+    "class_mixture",
+    "compared_count",
+    "measure_images",
+    "needed_samples",
+    "random_subset",
+]
 
 SAMPLES_PER_CLASS = 500
 COMPARED = 1000
@@ -149,13 +158,13 @@ def needed_samples(parts: RealParts, classes: Mapping[int, str] | None) -> dict[
         ValueError: real images without labels, of unknown classes, or classes without real images.
     """
     if classes is None:
-        return {None: _compared(parts)}
+        return {None: compared_count(parts)}
     for name, part in (("train", parts.train), ("val", parts.val), ("test", parts.test)):
         found = set() if part.labels is None else set(part.labels.tolist())
         if not found <= set(classes) or (name != "val" and found != set(classes)):
             raise ValueError(f"the {name} part has images of the classes {sorted(found)}, needed: {sorted(classes)}.")
-    mixture = _mixture(parts)
-    return {number: max(SAMPLES_PER_CLASS, mixture[number], _compared(parts, number)) for number in classes}
+    mixture = class_mixture(parts)
+    return {number: max(SAMPLES_PER_CLASS, mixture[number], compared_count(parts, number)) for number in classes}
 
 
 def measure_images(
@@ -177,7 +186,7 @@ def measure_images(
         _measure_class(parts, judge, synthetic[number], number, name, float(recalls[number]), 1.0 / len(classes))
         for number, name in classes.items()
     )
-    mixture = torch.cat([synthetic[number][:count] for number, count in _mixture(parts).items()])
+    mixture = torch.cat([synthetic[number][:count] for number, count in class_mixture(parts).items()])
     return entries, _measure_set(parts, judge, mixture)
 
 
@@ -189,9 +198,9 @@ def _measure_class(
     hits = int((predict_classes(judge, drawn) == number).sum())
     coverage = coverage_real = None
     if len(test) > NEIGHBOURS:
-        count = _compared(parts, number)
-        real = classifier_features(judge, _subset(test, COMPARED))
-        others = (synthetic[:count], _subset(train, count))
+        count = compared_count(parts, number)
+        real = classifier_features(judge, random_subset(test, COMPARED))
+        others = (synthetic[:count], random_subset(train, count))
         coverage, coverage_real = (
             density_and_coverage(real, classifier_features(judge, images), NEIGHBOURS)[1] for images in others
         )
@@ -209,7 +218,7 @@ def _measure_class(
 
 
 def _measure_set(parts: RealParts, judge: MedMNISTCNN, synthetic: Tensor) -> SetQuality:
-    test, train = _subset(parts.test.images, COMPARED), _subset(parts.train.images, len(synthetic))
+    test, train = random_subset(parts.test.images, COMPARED), random_subset(parts.train.images, len(synthetic))
     real, made, seen = (classifier_features(judge, images) for images in (test, synthetic, train))
     density, coverage = density_and_coverage(real, made, NEIGHBOURS)
     density_real, coverage_real = density_and_coverage(real, seen, NEIGHBOURS)
@@ -227,20 +236,20 @@ def _measure_set(parts: RealParts, judge: MedMNISTCNN, synthetic: Tensor) -> Set
     )
 
 
-def _compared(parts: RealParts, number: int | None = None) -> int:
+def compared_count(parts: RealParts, number: int | None = None) -> int:
     """Synthetic and training images that are compared, in all or of one class."""
     sizes = [len(part) if number is None else len(part.of_class(number)) for part in (parts.train, parts.test)]
     return min(COMPARED, *sizes)
 
 
-def _mixture(parts: RealParts) -> dict[int, int]:
-    """Synthetic images of each class, as frequent as in the training part; their sum is about :func:`_compared`."""
+def class_mixture(parts: RealParts) -> dict[int, int]:
+    """Synthetic images of each class, as frequent as in the training part; in all about :func:`compared_count`."""
     assert parts.train.labels is not None
-    plan = plan_counts(parts.train.labels, "ratio", _compared(parts) / len(parts.train.labels))
+    plan = plan_counts(parts.train.labels, "ratio", compared_count(parts) / len(parts.train.labels))
     return {int(number): count for number, count in plan.items()}
 
 
-def _subset(images: Tensor, count: int) -> Tensor:
+def random_subset(images: Tensor, count: int) -> Tensor:
     """At most ``count`` images, in random order; the same ones each time."""
     return images[torch.randperm(len(images), generator=torch.Generator().manual_seed(0))[:count]]
 

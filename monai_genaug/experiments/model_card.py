@@ -10,7 +10,6 @@ Every stage leaves its result in the work folder; a run that was stopped goes on
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -22,7 +21,8 @@ from monai.data import Dataset
 from monai.transforms import Compose
 from torch import Tensor, nn
 
-from monai_genaug.experiments.card_text import insert_measured, measured_section
+from monai_genaug.experiments.bundle_card import check_card, write_measured
+from monai_genaug.experiments.card_text import ARM_STEPS, N_REAL, N_SYNTHETIC
 from monai_genaug.experiments.downstream import ARMS, ArmData, run_arm, score_arm
 from monai_genaug.experiments.fidelity import measure_fidelity
 from monai_genaug.experiments.hippocampus_data import BUNDLE, load_part, stack_pairs
@@ -52,9 +52,6 @@ from monai_genaug.weights import load_strict, read_weights, save_weights
 __all__ = ["measure_model_card"]
 
 JUDGE_STEPS = 600
-ARM_STEPS = 200
-N_SYNTHETIC = 300
-N_REAL = 10
 MIXTURE_COMPONENTS = 5
 BATCH = 8
 
@@ -70,6 +67,7 @@ def measure_model_card(
     generator = load_generator(bundle)
     assert isinstance(generator, VAEGenerator), f"{bundle} is no VAE bundle"
     folder = bundle_folder(bundle) if bundle in list_generators() else Path(bundle)
+    check_card(folder)
     parts = {part: load_part(generator, dataset_dir, part) for part in ("train", "val", "test")}
     judge = _judge(parts["train"], work_dir / "judge.pt")
     training, test = stack_pairs(parts["train"]), stack_pairs(parts["test"])
@@ -92,13 +90,11 @@ def measure_model_card(
     measured["sampler"] = _sampler_report(generator)
 
     docs = folder / "docs"
-    docs.mkdir(exist_ok=True)
     sample_grid(generator.sample(range(8)), docs / "samples.png", [f"seed {seed}" for seed in range(8)])
     eight = {name: values[:8] for name, values in test.items()}
     sample_grid(eight, docs / "real.png", [f"real {i}" for i in range(8)])
     sample_grid(generator.reconstruct(eight), docs / "reconstructed.png", [f"decoded {i}" for i in range(8)])
-    (docs / "measured.json").write_text(json.dumps(measured, indent=2) + "\n")
-    insert_measured(docs / "README.md", measured_section(measured, ARM_STEPS, N_SYNTHETIC, N_REAL))
+    write_measured(folder, measured)
 
 
 def _fidelity(

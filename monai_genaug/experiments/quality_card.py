@@ -1,17 +1,9 @@
 # Copyright (c) monai_genaug contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What was measured of images, in a bundle: the tables of its model card, its warnings, its pictures."""
+"""The tables of a model card about images and their classes, and its warnings."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from pathlib import Path
-
-from torch import Tensor
-
-from monai_genaug.experiments.card_text import BEGIN, END, insert_measured
-from monai_genaug.experiments.class_picture import class_picture
 from monai_genaug.experiments.image_quality import (
     COVERAGE_RATIO,
     NEIGHBOURS,
@@ -21,11 +13,8 @@ from monai_genaug.experiments.image_quality import (
     ImageQuality,
     SetQuality,
 )
-from monai_genaug.generators.bundle_reference import CONFIG_FILE
 
-__all__ = ["check_card", "quality_section", "quality_warnings", "write_card"]
-
-MEASURED = "measured.json"
+__all__ = ["quality_section", "quality_warnings"]
 
 
 def quality_section(quality: ImageQuality) -> str:
@@ -48,45 +37,6 @@ def quality_warnings(quality: ImageQuality) -> tuple[str, ...]:
             f"{whole.coverage_real:.0%}."
         )
     return tuple(warnings)
-
-
-def check_card(bundle: Path) -> None:
-    """Makes sure that :func:`write_card` will find what it changes.
-
-    Raises:
-        ValueError: no ``docs/README.md`` with one pair of marks, or no ``configs/generator.json``.
-    """
-    card = bundle / "docs" / "README.md"
-    text = card.read_text() if card.is_file() else ""
-    if text.count(BEGIN) != 1 or text.count(END) != 1:
-        raise ValueError(f"{card} needs the lines {BEGIN!r} and {END!r} once each.")
-    if not (bundle / CONFIG_FILE).is_file():
-        raise ValueError(f"{bundle} is no generator bundle: it has no {CONFIG_FILE}.")
-
-
-def write_card(
-    bundle: Path, quality: ImageQuality, synthetic: Mapping[str, Tensor], real: Mapping[str, Tensor]
-) -> None:
-    """Writes ``docs/measured.json``, ``docs/samples.png``, ``docs/real.png``, the card's tables and the warnings.
-
-    Args:
-        bundle: the bundle's folder.
-        quality: what was measured.
-        synthetic, real: row title -> uint8 images for the pictures.
-
-    Raises:
-        ValueError: see :func:`check_card`; nothing is written.
-    """
-    check_card(bundle)
-    docs, warnings = bundle / "docs", quality_warnings(quality)
-    class_picture(synthetic, docs / "samples.png")
-    class_picture(real, docs / "real.png")
-    measured = {**quality.to_dict(), "warnings": list(warnings)}
-    _replace_text(docs / MEASURED, json.dumps(measured, indent=2) + "\n")
-    insert_measured(docs / "README.md", quality_section(quality))
-    config = json.loads((bundle / CONFIG_FILE).read_text())
-    config["spec"]["warnings"] = list(warnings)
-    _replace_text(bundle / CONFIG_FILE, json.dumps(config, indent=2) + "\n")
 
 
 def _head(quality: ImageQuality) -> list[str]:
@@ -167,9 +117,3 @@ def _verdict(passes: bool) -> str:
 
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
-
-
-def _replace_text(path: Path, text: str) -> None:
-    partial = path.with_suffix(".partial")
-    partial.write_text(text)
-    partial.replace(path)

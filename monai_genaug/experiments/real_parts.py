@@ -29,7 +29,7 @@ __all__ = ["LabelledImages", "RealParts", "as_levels", "load_real_parts"]
 
 Item = Mapping[str, Any]
 
-_IMAGE = "image"
+_IMAGE, _MASK = "image", "mask"
 _PARTS = ("train", "val", "test")
 _NOT_OF_SPACE = {
     *("name", "version", "sha256", "modality", "anatomy", "data_licence", "weights_licence", "provenance"),
@@ -44,6 +44,8 @@ class LabelledImages:
     Args:
         images: ``(n, c, *spatial)``, uint8 as :func:`as_levels` makes them; at least one.
         labels: class ids ``(n,)``, int64; None for images without classes.
+        masks: ``(n, 1, *spatial)``, integer; None for images without masks.
+        subjects: whom each image shows, n names; None if each shows somebody else.
 
     Raises:
         ValueError: tensors that are not of this kind.
@@ -51,6 +53,8 @@ class LabelledImages:
 
     images: Tensor
     labels: Tensor | None = None
+    masks: Tensor | None = None
+    subjects: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.images.dtype != torch.uint8 or self.images.ndim not in (4, 5) or len(self.images) == 0:
@@ -62,15 +66,19 @@ class LabelledImages:
             raise ValueError(
                 f"labels are {labels.dtype} of shape {tuple(labels.shape)}, needed: int64 ({count},), 0 and up."
             )
+        others = {"masks": self.masks, "subjects": self.subjects}
+        wrong = {name: len(values) for name, values in others.items() if values is not None and len(values) != count}
+        if wrong:
+            raise ValueError(f"there are {count} images, but {wrong}.")
 
     def __len__(self) -> int:
         return len(self.images)
 
     @property
     def sha256(self) -> str:
-        """Of the content."""
-        labels = {} if self.labels is None else {"labels": self.labels}
-        return state_sha256({"images": self.images, **labels})
+        """Of the images, labels and masks."""
+        tensors = {"images": self.images, "labels": self.labels, "masks": self.masks}
+        return state_sha256({name: values for name, values in tensors.items() if values is not None})
 
     def of_class(self, number: int) -> Tensor:
         """The images of a class, ``(m, c, *spatial)``."""
@@ -124,7 +132,9 @@ def load_real_parts(
     The entries ``train_items``, ``val_items`` and ``test_items`` are evaluated with ``bundle_root`` and
     ``dataset_dir`` set: lists of ``{"image": path or channel-first array, <class key>: class id}``. The class key is
     the config's entry ``class_key`` or, without one, ``"label"``. Images have classes if every item has a whole number
-    there; paths of masks and lists of several labels are none.
+    there; paths of masks and lists of several labels are none. A generator of masks without classes gets those under
+    the config's entry ``mask_key`` or, without one, ``"label"``. Subjects are taken from ``"subject"`` if some items
+    share one.
 
     Args:
         generator: its ``preprocessing`` is applied.
@@ -145,29 +155,51 @@ def load_real_parts(
     if missing:
         raise ValueError(f"{config} has no entries {missing}, needed: {names}.")
     parser["bundle_root"], parser["dataset_dir"] = str(bundle), str(dataset_dir)
-    key = (parser.get_parsed_content("class_key") if "class_key" in parser else None) or "label"
+    key = _entry(parser, "class_key") or "label"
+    paired = _MASK in generator.spec.outputs and generator.spec.classes is None
+    mask_key = (_entry(parser, "mask_key") or "label") if paired else None
+    lists = {name: parser.get_parsed_content(name) for name in names}
+    subjects = _subjects(list(lists.values()))
     parts = []
-    for name in names:
-        items = parser.get_parsed_content(name)
+    for (name, items), own in zip(lists.items(), subjects, strict=True):
         if not items:
             raise ValueError(f"{name} of {config} is an empty list.")
-        path = work_dir / f"{name}_{_fingerprint(items, generator, key)}.pt"
-        parts.append(LabelledImages(**stored_tensors(path, partial(_load, items, generator, key, name))))
+        own_mask = mask_key if _is_volume(items[0].get(mask_key)) else None
+        path = work_dir / f"{name}_{_fingerprint(items, generator, key, own_mask)}.pt"
+        tensors = stored_tensors(path, partial(_load, items, generator, key, own_mask, name))
+        parts.append(LabelledImages(**tensors, subjects=own))
     return RealParts(*parts)
 
 
-def _load(items: Sequence[Item], generator: SampleGenerator, key: str, name: str) -> dict[str, Tensor]:
-    """Images and, where there are classes, labels."""
-    output = generator.spec.outputs[_IMAGE]
-    preprocess = generator.preprocessing([_IMAGE], load=_is_path(items[0][_IMAGE]), outputs=[_IMAGE])
-    levels = []
+def _entry(parser: ConfigParser, name: str) -> str | None:
+    return parser.get_parsed_content(name) if name in parser else None
+
+
+def _load(
+    items: Sequence[Item], generator: SampleGenerator, key: str, mask_key: str | None, name: str
+) -> dict[str, Tensor]:
+    """Images and, where there are some, labels and masks."""
+    output, keys = generator.spec.outputs[_IMAGE], [_IMAGE, *([mask_key] if mask_key else [])]
+    preprocess = generator.preprocessing(keys, load=_is_path(items[0][_IMAGE]), outputs=[_IMAGE, _MASK][: len(keys)])
+    levels, masks = [], []
     with step_bar(f"read {name}", len(items)) as move:
         for number, item in enumerate(items, start=1):
-            image = convert_to_tensor(preprocess({_IMAGE: item[_IMAGE]})[_IMAGE], track_meta=False)
-            levels.append(as_levels(image, output.value_range))
+            loaded = preprocess({each: item[each] for each in keys})
+            levels.append(as_levels(convert_to_tensor(loaded[_IMAGE], track_meta=False), output.value_range))
+            masks += [convert_to_tensor(loaded[each], track_meta=False) for each in keys[1:]]
             move(number)
     labels = _labels(items, key)
-    return {"images": torch.stack(levels), **({} if labels is None else {"labels": labels})}
+    tensors = {"images": torch.stack(levels), **({} if labels is None else {"labels": labels})}
+    return {**tensors, **({"masks": torch.stack(masks)} if masks else {})}
+
+
+def _subjects(parts: Sequence[Sequence[Item]]) -> list[tuple[str, ...] | None]:
+    """The subjects of each part; None for all where none is of two items, or some item has none."""
+    named = [tuple(str(item["subject"]) for item in items if "subject" in item) for items in parts]
+    known = [subject for part in named for subject in part]
+    if len(known) < sum(map(len, parts)) or len(set(known)) == len(known):
+        return [None] * len(parts)
+    return list(named)
 
 
 def _labels(items: Sequence[Item], key: str) -> Tensor | None:
@@ -178,14 +210,15 @@ def _labels(items: Sequence[Item], key: str) -> Tensor | None:
     return torch.tensor(labels) if all(isinstance(label, int) for label in labels) else None
 
 
-def _fingerprint(items: Sequence[Item], generator: SampleGenerator, key: str) -> str:
+def _fingerprint(items: Sequence[Item], generator: SampleGenerator, key: str, mask_key: str | None) -> str:
     """Changes with the generator's space and with the items: arrays by content, files by path, size and time.
 
     What only names or describes a generator is left out, so that those of one data set can share their parts.
     """
     spec = generator.spec.replace(outputs={_IMAGE: generator.spec.outputs[_IMAGE]})
     space = {name: value for name, value in spec.to_dict().items() if name not in _NOT_OF_SPACE}
-    digest = hashlib.sha256(json.dumps([space, key]).encode())
+    keys = [key] if mask_key is None else [key, mask_key]
+    digest = hashlib.sha256(json.dumps([space, *keys]).encode())
     for item in items:
         image, label = item[_IMAGE], str(item.get(key))
         if _is_path(image):
@@ -196,6 +229,10 @@ def _fingerprint(items: Sequence[Item], generator: SampleGenerator, key: str) ->
             digest.update(f"{array.dtype}\x1f{array.shape}\x1f{label}\x1f".encode())
             digest.update(array.tobytes())
     return digest.hexdigest()[:16]
+
+
+def _is_volume(value: Any) -> bool:
+    return _is_path(value) or np.ndim(value) > 1
 
 
 def _is_path(image: Any) -> bool:

@@ -10,10 +10,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from monai_genaug.experiments.bundle_quality import bundle_quality, draw_images, measure_bundle
+from monai_genaug.experiments.bundle_quality import (
+    bundle_features,
+    bundle_quality,
+    dataset_folder,
+    draw_images,
+    measure_bundle,
+    measure_bundles,
+)
 from monai_genaug.experiments.card_text import BEGIN, END
 from monai_genaug.experiments.real_parts import LabelledImages, RealParts, as_levels
-from monai_genaug.generators import load_generator
+from monai_genaug.generators import list_generators, load_generator
 from tests.experiments.toy_images import FreshBars, bar_spec, parts, unlabelled
 from tests.toy import write_toy_bundle
 
@@ -77,9 +84,9 @@ def test_broken_samples_are_refused(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def toy_bundle(folder: Path, shape: tuple[int, ...]) -> Path:
+def toy_bundle(folder: Path, shape: tuple[int, ...], mask: bool = False) -> Path:
     """A bundle of untrained images, with a card and the config of a training."""
-    write_toy_bundle(folder, shape, mask=False)
+    write_toy_bundle(folder, shape, mask)
     items = "$[{'image': image} for image in np.load(@dataset_dir + '/images.npy')[PART]]"
     slices = {"train": "slice(0, 30)", "val": "slice(30, 40)", "test": "slice(40, 60)"}
     config = {f"{part}_items": items.replace("PART", places) for part, places in slices.items()}
@@ -89,22 +96,30 @@ def toy_bundle(folder: Path, shape: tuple[int, ...]) -> Path:
     return folder
 
 
+def toy_data(folder: Path, shape: tuple[int, ...]) -> Path:
+    """Noise."""
+    folder.mkdir()
+    np.save(folder / "images.npy", np.random.default_rng(0).normal(size=(60, 1, *shape)).astype(np.float32))
+    return folder
+
+
 @pytest.mark.parametrize("shape", [(16, 16), (16, 16, 20)])
 def test_command_measures_a_bundle_and_writes_its_card(
     tmp_path: Path, shape: tuple[int, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    bundle, data = toy_bundle(tmp_path / "toy", shape), tmp_path / "data"
-    data.mkdir()
-    np.save(data / "images.npy", np.random.default_rng(0).normal(size=(60, 1, *shape)).astype(np.float32))
-    measure_bundle(str(bundle), data, tmp_path / "work")
+    bundle, data = toy_bundle(tmp_path / "toy", shape), toy_data(tmp_path / "data", shape)
+    measure_bundles(str(bundle), data, tmp_path / "work", "random", 20)
     text = (bundle / "docs" / "README.md").read_text()
     measured = json.loads((bundle / "docs" / "measured.json").read_text())
     assert (measured["n_train"], measured["n_val"], measured["n_test"]) == (30, 10, 20)
     assert measured["whole"]["compared"] == 20
     assert "**Coverage: FAILS**" in text  # an untrained network makes nothing like noise
-    assert capsys.readouterr().out.strip() in text
+    assert capsys.readouterr().out.removeprefix(str(bundle)).strip() in text
     assert load_generator(bundle).spec.warnings == tuple(measured["warnings"])
-    assert len(measured["warnings"]) == 1
+    assert "The samples cover" in measured["warnings"][0]
+    assert (measured["features"]["extractor"], measured["privacy"]["n_samples"]) == ("random", 20)
+    assert "in random features" in text
+    assert "**Privacy:" in text
     assert (bundle / "docs" / "samples.png").stat().st_size > 2000
     assert (bundle / "docs" / "real.png").stat().st_size > 2000
 
@@ -115,3 +130,33 @@ def test_a_card_without_marks_stops_the_command_before_it_works(tmp_path: Path) 
     with pytest.raises(ValueError, match="measured: begin"):
         measure_bundle(str(bundle), tmp_path / "data", tmp_path / "work")
     assert not (tmp_path / "work").exists()
+
+
+def test_pairs_keep_their_own_figures(tmp_path: Path) -> None:
+    bundle = toy_bundle(tmp_path / "toy", (16, 16), mask=True)
+    (bundle / "docs" / "measured.json").write_text(json.dumps({"something": 1}))
+    measure_bundle(str(bundle), toy_data(tmp_path / "data", (16, 16)), tmp_path / "work", "random", 20)
+    measured = json.loads((bundle / "docs" / "measured.json").read_text())
+    assert list(measured) == ["something", "features", "privacy", "warnings"]
+    assert not (bundle / "docs" / "samples.png").exists()
+
+
+def test_features_are_measured_once_per_extractor(tmp_path: Path) -> None:
+    first = bundle_features(FreshBars(bar_spec("bars")), REAL, tmp_path, "random")
+    for path in tmp_path.glob("samples_*"):
+        assert path.is_file()
+    assert bundle_features(_Done(bar_spec("bars")), REAL, tmp_path, "random") == first
+    with pytest.raises(ValueError, match="allowed: 'medical', 'random'"):
+        bundle_features(FreshBars(bar_spec("bars")), REAL, tmp_path, "pixels")
+
+
+def test_data_sets_are_found_in_a_folder_of_them(tmp_path: Path) -> None:
+    for name in ("medmnist", "ham10000", "Task04_Hippocampus"):
+        (tmp_path / name).mkdir()
+    specs = list_generators()
+    expected = {"chest": "medmnist", "skin": "ham10000", "hippocampus": "Task04_Hippocampus"}
+    for name, spec in specs.items():
+        found = dataset_folder(spec, tmp_path)
+        assert found == tmp_path / expected.get(name.split("_")[0], "medmnist")
+        assert dataset_folder(spec, found) == found
+    assert dataset_folder(bar_spec("bars"), tmp_path) == tmp_path

@@ -15,8 +15,9 @@ from PIL import Image
 from monai_genaug.data.decathlon import decathlon_items, select_split
 from monai_genaug.experiments.hippocampus_data import BUNDLE
 from monai_genaug.experiments.real_parts import LabelledImages, RealParts, as_levels, load_real_parts
-from monai_genaug.generators import bundle_folder, load_generator
+from monai_genaug.generators import VAEGenerator, bundle_folder, load_generator
 from tests.experiments.toy_images import SIZE, FreshBars, bar_spec
+from tests.toy import toy_network, toy_spec
 
 ARRAYS = {
     "imports": ["$import numpy as np"],
@@ -155,3 +156,36 @@ def test_a_shipped_config_is_evaluated(hippocampus_dir: Path, tmp_path: Path) ->
     expected = torch.stack([torch.as_tensor(preprocess({"image": item["image"]})["image"]) for item in items])
     assert parts.val.labels is None
     assert (parts.val.images / 255.0 - expected).abs().max() < 0.51 / 255
+    assert parts.val.masks is not None
+    assert parts.val.masks.shape == parts.val.images.shape
+    assert set(parts.val.masks.unique().tolist()) == {0, 1, 2}
+    assert parts.val.subjects == tuple(str(item["subject"]) for item in items)
+
+
+@pytest.mark.parametrize(("subject", "expected"), [("str(y)", ("0", "1", "0", "1")), ("x.tobytes()", None), ("", None)])
+def test_subjects_are_kept_where_items_share_one(
+    tmp_path: Path, subject: str, expected: tuple[str, ...] | None
+) -> None:
+    write_arrays(tmp_path / "data")
+    more = f", 'subject': {subject}" if subject else ""
+    entries = {
+        key: str(value).replace("int(y)", "int(y)" + more) if "items" in key else value for key, value in ARRAYS.items()
+    }
+    bundle = write_config(tmp_path / "bundle", entries)
+    parts = load_real_parts(FreshBars(bar_spec("bars")), bundle, tmp_path / "data", tmp_path / "work")
+    assert parts.test.subjects == expected
+
+
+def test_masks_of_pairs_are_read_under_their_key(tmp_path: Path) -> None:
+    arrays = write_arrays(tmp_path / "data")
+    entries: dict[str, Any] = {**ARRAYS, "mask_key": "region"}
+    for part in ("train", "val", "test"):
+        entries[f"{part}_items"] = ARRAYS[f"{part}_items"].replace("int(y)", "0, 'region': (x > 99).astype('uint8')")
+    space: dict[str, Any] = {"spacing": None, "intensity": "range", "intensity_range": (0, 255)}
+    generator = VAEGenerator(toy_network((SIZE, SIZE)), toy_spec((SIZE, SIZE), **space))
+    parts = load_real_parts(generator, write_config(tmp_path / "a", entries), tmp_path / "data", tmp_path / "work")
+    assert parts.test.masks is not None
+    assert np.array_equal(parts.test.masks.numpy(), arrays["test_x"] > 99)
+    without = load_real_parts(generator, write_config(tmp_path / "b", ARRAYS), tmp_path / "data", tmp_path / "work")
+    assert without.test.masks is None  # numbers are no masks
+    assert torch.equal(without.test.images, parts.test.images)

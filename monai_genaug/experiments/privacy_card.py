@@ -1,0 +1,96 @@
+# Copyright (c) monai_genaug contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The table of a model card that says what a generator gives away of its training items, and its warning."""
+
+from __future__ import annotations
+
+from monai_genaug.quality import AuditCheck, AuditReport
+
+__all__ = ["privacy_section", "privacy_warnings"]
+
+_ALL = "all"
+_TITLES = {
+    "exact_copies": "exact copies",
+    "copies": "near copies",
+    "distance_ratio": "distance to training items",
+    "membership": "membership inference from samples",
+    "reconstruction": "membership inference by the encoder",
+    "centroids": "decoded latent codes in the weights",
+}
+_EFFECTS = {
+    "exact_copies": "share of samples that equal a training item",
+    "copies": "share of samples that are relatively nearer to a training item than real items are, in excess",
+    "distance_ratio": "mean log(distance to held-out / distance to training items), in excess",
+    "membership": "area under the ROC curve above 0.5",
+    "reconstruction": "area under the ROC curve above 0.5",
+    "centroids": "mean log(distance to held-out / distance to training items), in excess",
+}
+_MEANINGS = {
+    "exact_copies": "some samples are training images: whoever shares them shares images of patients.",
+    "copies": "more samples than chance explains lie close to one training image each: look at the closest pairs "
+    "before samples are shared.",
+    "distance_ratio": "samples are nearer to the training images than to other real images: they carry traces of "
+    "single patients.",
+    "membership": "somebody with many samples and an image of a patient can tell better than by guessing whether it "
+    "was trained on.",
+    "reconstruction": "somebody with the weights and an image of a patient can tell better than by guessing whether "
+    "it was trained on; samples alone do not allow that.",
+    "centroids": "the weights hold latent codes whose images are near to training images: share samples rather than "
+    "weights.",
+}
+
+
+def privacy_section(report: AuditReport) -> str:
+    """Markdown of verdict, table and, where a check fails, what that means."""
+    lines = [
+        "### What samples and weights give away",
+        "",
+        f"Privacy audit (`monai_genaug.quality.audit`): {report.n_samples} samples, {report.n_train} training items "
+        f"against {report.n_held_out} that were not trained on (validation and test; {report.n_shared} more, which the "
+        "training part has too, exactly or nearly, are left out). A check fails if its effect is above the limit and "
+        "not by chance. Passing means that none of these attacks succeeds, not that none can.",
+        "",
+        "| check | effect [95 % interval] | limit | |",
+        "|---|---|---|---|",
+        *(_row(check) for check in report.checks if check.scope == _ALL or not check.passed),
+        "",
+        f"Effects: {_effects(report)}.",
+        "",
+        f"**Privacy: {'passes' if report.ok else 'FAILS'}** (every check, of all samples together and of each class). "
+        f"Samples alone: {'pass' if report.samples_ok else 'FAIL'}.",
+    ]
+    failed = _failed(report)
+    if failed:
+        lines += ["", *(f"- {_TITLES[name].capitalize()}: {_MEANINGS[name]}" for name in failed), "", _ADVICE]
+    return "\n".join(lines)
+
+
+def privacy_warnings(report: AuditReport) -> tuple[str, ...]:
+    """One sentence where a check fails; nothing if all pass."""
+    failed = _failed(report)
+    if not failed:
+        return ()
+    advice = "samples alone pass." if report.samples_ok else "treat samples as confidential as the training images."
+    return (f"The privacy audit fails ({', '.join(_TITLES[name] for name in failed)}): {advice}",)
+
+
+_ADVICE = (
+    "Where the training images are public, as those of the shipped bundles are, this gives away nothing new; otherwise "
+    "samples and weights are as confidential as the images."
+)
+
+
+def _row(check: AuditCheck) -> str:
+    title = _TITLES[check.name] + ("" if check.scope == _ALL else f", {check.scope}")
+    low, high = check.interval
+    verdict = "passes" if check.passed else "FAILS"
+    return f"| {title} | {check.effect:.3f} [{low:.3f}, {high:.3f}] | {check.threshold:g} | {verdict} |"
+
+
+def _failed(report: AuditReport) -> list[str]:
+    return list(dict.fromkeys(check.name for check in report.checks if not check.passed))
+
+
+def _effects(report: AuditReport) -> str:
+    names = dict.fromkeys(check.name for check in report.checks)
+    return "; ".join(f"{_TITLES[name]}, {_EFFECTS[name]}" for name in names)

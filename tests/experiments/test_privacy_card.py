@@ -1,0 +1,55 @@
+# Copyright (c) monai_genaug contributors
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from monai_genaug.experiments.privacy_card import privacy_section, privacy_warnings
+from tests.experiments.card_figures import FAILING, LEAKING_WEIGHTS, LIMITS, PASSING, audit_report, check
+
+NAMES = [field.name for field in dataclasses.fields(LIMITS) if field.name != "significance"]
+
+
+def test_a_row_per_check_and_the_verdict() -> None:
+    text = privacy_section(PASSING)
+    assert "500 samples, 540 training items against 180" in text
+    assert "54 more" in text
+    assert "| exact copies | 0.000 [-0.010, 0.020] | 0.001 | passes |" in text
+    assert "| membership inference from samples | 0.001 [-0.009, 0.021] | 0.05 | passes |" in text
+    assert "malignant" not in text
+    assert "**Privacy: passes**" in text
+    assert "Samples alone: pass." in text
+    assert "confidential" not in text
+    assert privacy_warnings(PASSING) == ()
+
+
+def test_classes_that_fail_have_rows_and_each_failing_check_a_sentence() -> None:
+    text = privacy_section(FAILING)
+    assert "| membership inference from samples | 0.300 [0.290, 0.320] | 0.05 | FAILS |" in text
+    assert "| membership inference from samples, malignant | 0.400 [0.390, 0.420] | 0.05 | FAILS |" in text
+    assert "| membership inference by the encoder | 0.001 [-0.009, 0.021] | 0.1 | passes |" in text
+    assert "| membership inference by the encoder, normal | 0.250 " in text
+    assert "samples, normal" not in text  # above the limit, but by chance
+    assert "**Privacy: FAILS**" in text
+    assert "Samples alone: FAIL." in text
+    assert text.count("\n- ") == 2
+    assert privacy_warnings(FAILING) == (
+        "The privacy audit fails (membership inference from samples, membership inference by the encoder): treat "
+        "samples as confidential as the training images.",
+    )
+
+
+def test_weights_alone_may_fail() -> None:
+    assert "Samples alone: pass." in privacy_section(LEAKING_WEIGHTS)
+    assert privacy_warnings(LEAKING_WEIGHTS) == (
+        "The privacy audit fails (decoded latent codes in the weights): samples alone pass.",
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_check_has_a_text(name: str) -> None:
+    report = audit_report(check(name, effect=0.99, p_value=0.0))
+    assert "FAILS" in privacy_section(report)
+    assert len(privacy_warnings(report)) == 1
