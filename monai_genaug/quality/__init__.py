@@ -7,6 +7,7 @@ from __future__ import annotations
 from monai_genaug.quality.audit import audit
 from monai_genaug.quality.audit_items import AuditItems
 from monai_genaug.quality.audit_report import AuditCheck, AuditReport, AuditThresholds, ClosePair
+from monai_genaug.quality.centroid_compression import compress_centroids
 from monai_genaug.quality.closest_pairs import closest_pairs_picture
 from monai_genaug.quality.covariate import covariate_shift
 from monai_genaug.quality.covariate_report import CovariateReport, CovariateShare
@@ -69,6 +70,7 @@ __all__ = [
     "AuditThresholds",
     "ClosePair",
     "closest_pairs_picture",
+    "compress_centroids",
     "ClassifierCriterion",
     "MemorisationCriterion",
     "RealismCriterion",

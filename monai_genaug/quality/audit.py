@@ -20,7 +20,7 @@ from monai_genaug.quality.membership import reconstruction_scores
 from monai_genaug.quality.nearest import mirrored
 from monai_genaug.quality.pixel_features import PixelThumbnails
 
-__all__ = ["Extractor", "audit", "unit_features"]
+__all__ = ["Extractor", "audit", "audit_seeds", "unit_features"]
 
 Extractor = Callable[[Tensor], Tensor]
 """Images ``(n, C, *spatial)`` with values in [0, 1] -> features ``(n, F)``."""
@@ -99,6 +99,11 @@ def audit(
     )
 
 
+def audit_seeds(seed: int, number: int | None, count: int) -> list[int]:
+    """Seeds of the samples of a class (None: without classes) that an audit with ``seed`` looks at."""
+    return [derive_seed("audit", seed, -1 if number is None else number, i) for i in range(count)]
+
+
 @torch.no_grad()
 def unit_features(images: Tensor, value_range: tuple[float, float], extractor: Extractor) -> Tensor:
     """Features ``(n, F)`` on the CPU, of images that are scaled from ``value_range`` to [0, 1]."""
@@ -142,7 +147,7 @@ def _class_evidence(
     def views(images: Tensor) -> list[Tensor]:
         return [unit_features(view, value_range, extract) for view in mirrored(images)]
 
-    seeds = [derive_seed("audit", seed, -1 if number is None else number, i) for i in range(count)]
+    seeds = audit_seeds(seed, number, count)
     images = generator.sample(seeds, number)[name].cpu()
     own, others = train.take(train.rows_of(number)), held_out.take(held_out.rows_of(number))
     decoded = _decoded_centroids(generator, number, count, seed)

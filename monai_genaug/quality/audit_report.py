@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -90,9 +91,9 @@ class AuditCheck:
 
     @property
     def score(self) -> float:
-        """Effect over threshold; above 1 the check fails. An effect that is not significant counts at most 1."""
-        score = self.effect / self.threshold
-        return score if self.p_value <= self.significance else min(score, 1.0)
+        """The smaller of effect / threshold and log(p-value) / log(significance); above 1 the check fails."""
+        effect = self.effect / self.threshold
+        return effect if self.p_value <= 0.0 else min(effect, math.log(self.p_value) / math.log(self.significance))
 
     @property
     def needs_weights(self) -> bool:

@@ -119,7 +119,9 @@ def test_thresholds_and_significance_decide(copying) -> None:
     assert dataclasses.replace(near, threshold=0.999).passed
     weak = dataclasses.replace(near, p_value=0.5)
     assert weak.passed
-    assert weak.score == 1.0
+    assert 0 < weak.score < 1
+    sure = dataclasses.replace(near, p_value=near.significance**3)
+    assert sure.score == pytest.approx(min(3.0, near.effect / near.threshold))
     with pytest.raises(ValueError, match=r"threshold copies is 0.0, allowed: \(0, 1\)"):
         AuditThresholds(copies=0.0)
     with pytest.raises(ValueError, match=r"check 'luck' is unknown, allowed: \['exact_copies'"):
