@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -118,6 +119,67 @@ def test_what_is_refused() -> None:
         KernelDistanceMetric(subset_size=0)
 
 
+def _bad(kind: str) -> tuple[Tensor, Tensor]:
+    """Real and synthetic features of which no metric of two sets can be computed."""
+    real, fake = feature_sets()
+    return {
+        "too few": (real[:1], fake[:1]),
+        "other size": (real[:, :5], fake),
+        "constant": (real[:1].repeat(90, 1), fake),
+        "NaN": (real, torch.cat([fake, torch.full_like(fake, torch.nan)])),
+        "infinity": (torch.cat([real, torch.full_like(real[:2], torch.inf)]), fake),
+    }[kind]
+
+
+MESSAGES = {
+    "too few": "1 rows, at least 2|1 real samples are too few for k=",
+    "other size": r"feature sizes differ: 5 \(real\) and 12 \(synthetic\)",
+    "constant": "real features are constant: all 90 rows are equal",
+    "NaN": "synthetic features contain NaN or infinity",
+    "infinity": "real features contain NaN or infinity",
+}
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if name != "vendi"])
+@pytest.mark.parametrize("kind", MESSAGES)
+def test_bad_features_are_refused_by_every_metric_of_two_sets(name: str, kind: str) -> None:
+    build, function = CASES[name]
+    metric, (real, fake) = build(), _bad(kind)
+    with pytest.raises(ValueError, match=MESSAGES[kind]) as found:
+        function(real, fake)
+    metric(fake, real)
+    with pytest.raises(ValueError, match=re.escape(str(found.value))):
+        metric.aggregate()
+    metric.reset()
+    real, fake = feature_sets()
+    metric(fake, real)
+    assert _value(metric) == function(real, fake)
+
+
+def test_vendi_looks_at_synthetic_features_alone() -> None:
+    metric, (real, fake) = VendiScoreMetric(), feature_sets()
+    metric(fake, torch.full_like(real[:, :5], torch.nan))
+    assert metric.aggregate() == vendi_score(fake)
+    metric(_bad("NaN")[1])
+    with pytest.raises(ValueError, match="features contain NaN or infinity"):
+        metric.aggregate()
+    metric.reset()
+    metric(fake[:1].repeat(9, 1))
+    assert metric.aggregate() == pytest.approx(1.0)  # a collapsed set has a value
+
+
+def test_neighbours_are_counted_over_all_batches() -> None:
+    real, fake = feature_sets(5, 5)
+    for build, needed in ((PrecisionRecallMetric, 4), (DensityCoverageMetric, 6), (RealismMetric, 4)):
+        metric = build()
+        for row in real[: needed - 1].split(1):
+            metric(fake, row)
+        with pytest.raises(ValueError, match=f"{needed - 1} real samples are too few for k={needed - 1} neighbours"):
+            metric.aggregate()
+        metric(y=real[-1:] + 1.0)
+        assert metric.aggregate() is not None
+
+
 def _in_turn(rank: int) -> None:
     """Samples dealt as a distributed sampler does; rank 1 gets fewer."""
     real, fake = feature_sets(91, 71)
@@ -152,6 +214,45 @@ def _different_sizes(rank: int) -> None:
         VendiScoreMetric().aggregate()
 
 
-@pytest.mark.parametrize("function", [_in_turn, _one_sided, _different_sizes])
+def _bad_on_one_rank(rank: int) -> None:
+    """What one rank alone got is refused on both; neither waits for the other, and both can go on."""
+    real, fake = feature_sets()
+    for name, (build, function) in CASES.items():
+        metric = build()
+        metric(fake if rank == 0 else fake * torch.nan, real)
+        with pytest.raises(ValueError, match="features contain NaN or infinity"):
+            metric.aggregate()
+        metric.reset()
+        if name != "vendi":
+            metric(fake[:, :5], real if rank == 0 else None)
+            with pytest.raises(ValueError, match=r"feature sizes differ: 12 \(real\) and 5 \(synthetic\)"):
+                metric.aggregate()
+            metric.reset()
+            metric(fake, real[:1].repeat(9, 1))
+            with pytest.raises(ValueError, match="real features are constant: all 18 rows"):
+                metric.aggregate()
+            metric.reset()
+        metric(fake[rank::2], real[rank::2])
+        assert _value(metric) == pytest.approx(
+            function(torch.cat([real[::2], real[1::2]]), torch.cat([fake[::2], fake[1::2]])), rel=1e-9
+        )
+
+
+def _neighbours_of_both_ranks(rank: int) -> None:
+    """A rank alone has too few samples, both together have enough."""
+    real, fake = feature_sets(6, 8)
+    for name, (build, function) in {"precision": CASES["precision"], "density": CASES["density"]}.items():
+        metric = build()
+        metric(fake[4 * rank :][:4], real[3 * rank :][:3])
+        assert _value(metric) == function(real, fake), name
+    metric = PrecisionRecallMetric(k=6)
+    metric(fake, real[rank:][:1])
+    with pytest.raises(ValueError, match="2 real samples are too few for k=6 neighbours, at least 7"):
+        metric.aggregate()
+
+
+@pytest.mark.parametrize(
+    "function", [_in_turn, _one_sided, _different_sizes, _bad_on_one_rank, _neighbours_of_both_ranks]
+)
 def test_two_ranks(function: Callable[[int], None]) -> None:
     run_ranks(function)

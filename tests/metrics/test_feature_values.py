@@ -44,3 +44,11 @@ def test_only_what_is_asked_for_in_that_order() -> None:
 def test_other_names_are_refused(metrics: tuple[str, ...]) -> None:
     with pytest.raises(ValueError, match="allowed: a list of frechet_distance, kernel_distance"):
         feature_metric_values(*feature_sets(), metrics)
+
+
+def test_features_that_a_metric_refuses() -> None:
+    real, synthetic = feature_sets()
+    with pytest.raises(ValueError, match="synthetic features contain NaN"):
+        feature_metric_values(real, synthetic * float("nan"), ("coverage",))
+    with pytest.raises(ValueError, match="3 synthetic samples are too few for k=3"):
+        feature_metric_values(real, synthetic[:3], ("frechet_distance", "precision"))

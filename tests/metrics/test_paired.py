@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor
@@ -55,3 +57,40 @@ def test_features_say_what_is_nearest() -> None:
         nearest_real_similarity(real, synthetic, OF_MONAI, features=(rows, rows[:3]))
     with pytest.raises(ValueError, match="not one kind"):
         nearest_real_similarity(real, synthetic[:, :, 1:], OF_MONAI)
+
+
+@pytest.mark.parametrize("size", [1, 5])
+def test_means_depend_on_no_batch(size: int) -> None:
+    real = stripes(10)
+    synthetic = 0.9 * real.flip(0) + 0.05
+    for function in (paired_batch_similarity, nearest_real_similarity):
+        whole = function(real, synthetic, OF_MONAI)
+        partners = real.split(size) if function is paired_batch_similarity else [real] * (10 // size)
+        parts = [function(x, y, OF_MONAI) for x, y in zip(partners, synthetic.split(size), strict=True)]
+        for name, value in whole.items():
+            assert value == pytest.approx(sum(part[name] for part in parts) / len(parts), rel=1e-6)
+
+
+@pytest.mark.parametrize("function", [paired_batch_similarity, nearest_real_similarity])
+def test_bad_images_are_refused(function: Callable[..., dict[str, float]]) -> None:
+    real = stripes(3)
+    for synthetic, text in (
+        (real[:, :, :20], "not one kind|needed are equal shapes"),
+        (real * torch.nan, "NaN|values from nan"),
+        (real + 1.0, "values from"),
+        (real[:0], "0 rows|equal shapes"),
+    ):
+        with pytest.raises(ValueError, match=text):
+            function(real, synthetic, OF_MONAI)
+    with pytest.raises(ValueError, match=r"metrics are \['fid'\], allowed: psnr"):
+        function(real, real, ("fid",))
+
+
+def test_bad_features_are_refused() -> None:
+    real, rows = stripes(3), torch.eye(3)
+    for features, text in (
+        ((rows, rows * torch.nan), "synthetic features contain NaN"),
+        ((rows, rows[:, :2]), r"real features are \(3, 3\) on cpu, synthetic ones \(3, 2\)"),
+    ):
+        with pytest.raises(ValueError, match=text):
+            nearest_real_similarity(real, real, OF_MONAI, features=features)

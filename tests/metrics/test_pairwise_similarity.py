@@ -58,6 +58,38 @@ def test_ms_ssim_of_large_images_is_the_full_one() -> None:
     torch.testing.assert_close(image_pair_similarity(x, y, ("ms_ssim",))["ms_ssim"], expected, atol=1e-4, rtol=0)
 
 
+def test_values_of_other_packages() -> None:
+    """``piqa`` 1.3.2 for MS-GMSD and HaarPSI, ``piq`` 0.8.0 for MDSI, of which piqa's differs."""
+    pytest.importorskip("piq", reason="three of the metrics are of piq: pip install monai-genaug[paired]")
+    x, y = images(3, 3), images(3, 3, seed=1)
+    near = image_pair_similarity(x, 0.7 * x + 0.3 * y, ("ms_gmsd", "haarpsi", "mdsi"))
+    assert near["ms_gmsd"].tolist() == pytest.approx([0.096839, 0.101369, 0.057846], abs=1e-3)
+    assert near["haarpsi"].tolist() == pytest.approx([0.698852, 0.717536, 0.779846], abs=1e-3)
+    assert near["mdsi"].tolist() == pytest.approx([0.3289085, 0.3482491, 0.3072354], abs=1e-5)
+    far = image_pair_similarity(x, y, ("ms_gmsd", "haarpsi"))
+    assert far["ms_gmsd"].tolist() == pytest.approx([0.173342, 0.183075, 0.194578], abs=1e-3)
+    assert far["haarpsi"].tolist() == pytest.approx([0.425852, 0.441883, 0.413342], abs=1e-3)
+
+
+@pytest.mark.parametrize("size", [1, 7, 64, 65])
+def test_values_depend_on_no_batch(size: int) -> None:
+    pytest.importorskip("piq", reason="three of the metrics are of piq: pip install monai-genaug[paired]")
+    x, y = images(66), images(66, seed=1)
+    whole = image_pair_similarity(x, y)
+    parts = [image_pair_similarity(a, b) for a, b in zip(x.split(size), y.split(size), strict=True)]
+    for name, values in whole.items():
+        torch.testing.assert_close(torch.cat([part[name] for part in parts]), values, atol=1e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize("level", [0.0, 0.4])
+def test_equal_flat_images_have_the_best_values(level: float) -> None:
+    pytest.importorskip("piq", reason="three of the metrics are of piq: pip install monai-genaug[paired]")
+    flat = torch.full((1, 1, 32, 32), level)
+    best = {"psnr": math.inf, "ssim": 1.0, "ms_ssim": 1.0, "ms_gmsd": 0.0, "mdsi": 0.0, "haarpsi": 1.0}
+    values = image_pair_similarity(flat, flat)
+    assert {name: float(rows) for name, rows in values.items()} == pytest.approx(best, abs=1e-6)
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_best_values_for_equal_images_and_worse_ones_for_noise(channels: int) -> None:
     pytest.importorskip("piq", reason="three of the metrics are of piq: pip install monai-genaug[paired]")

@@ -40,5 +40,7 @@ def test_what_is_refused() -> None:
         metric_per_class(vendi_score, (fake, torch.zeros(70, 1)))
     with pytest.raises(ValueError, match="class 'rare': real features have 1 rows"):
         metric_per_class(frechet_distance, (real[:3], ["a", "a", "rare"]), (real[:3], ["a", "a", "rare"]))
+    with pytest.raises(ValueError, match="class 1: 4 real samples are too few for k=5"):
+        metric_per_class(density_and_coverage, (real, [0] * 86 + [1] * 4), (fake, torch.arange(70) % 2))
     with pytest.raises(ValueError, match="0 feature sets"):
         metric_per_class(frechet_distance)

@@ -39,6 +39,13 @@ def test_a_copy_scores_highest_and_the_order_is_kept() -> None:
     assert int(scores[len(fake) :].isinf().sum()) == 45
 
 
+@pytest.mark.parametrize("size", [1, 32])
+def test_a_score_depends_on_no_other_sample(size: int) -> None:
+    real, fake = feature_sets(600, 90, 5)
+    parts = [realism_scores(real, batch) for batch in fake.split(size)]
+    torch.testing.assert_close(torch.cat(parts), realism_scores(real, fake), rtol=1e-12, atol=0)
+
+
 def test_samples_without_balls_are_refused() -> None:
     real = torch.cat([torch.zeros(6, 2), torch.eye(2)])
     with pytest.raises(ValueError, match="half of the 8 real samples have k=3 equal others"):
