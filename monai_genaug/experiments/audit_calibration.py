@@ -11,6 +11,7 @@ a share of their samples. The thresholds come from the first data set alone; the
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -30,7 +31,7 @@ from monai_genaug.experiments.step_bar import step_bar
 from monai_genaug.generators import SampleGenerator, load_generator
 from monai_genaug.quality.audit import audit
 from monai_genaug.quality.audit_items import AuditItems
-from monai_genaug.quality.audit_report import AuditReport
+from monai_genaug.quality.audit_report import AuditReport, AuditThresholds
 from monai_genaug.quality.duplicates import find_duplicates
 
 __all__ = ["calibrate", "load_items"]
@@ -45,7 +46,7 @@ BUNDLES = {
     "pneumoniamnist": ("chest_xray_cvae", "chest_xray_cgan", "chest_xray_joint_vae"),
     "adrenalmnist3d": ("adrenal_ct_rhvae",),
 }
-OVERFITTED = 20
+OVERFITTED, OVERFITTED_STEPS = 20, 600
 
 
 def calibrate(
@@ -113,7 +114,7 @@ def _play(train: AuditItems, held_out: AuditItems, unseen: AuditItems, kind: str
 def _overfitted(pool: AuditItems) -> AuditReport:
     order = torch.randperm(len(pool), generator=torch.Generator().manual_seed(0))
     images = pool.outputs["image"][order]
-    generator = overfitted_generator(images[:OVERFITTED])
+    generator = overfitted_generator(images[:OVERFITTED], OVERFITTED_STEPS)
     parts = (AuditItems({"image": images[:OVERFITTED]}), AuditItems({"image": images[OVERFITTED : 10 * OVERFITTED]}))
     return audit(generator, *parts, n_samples=200)
 
@@ -150,10 +151,15 @@ def _plain(run: Callable[[], AuditReport]) -> dict[str, Any]:
 
 
 def _trial(dataset: str, kind: str, share: float | None, report: AuditReport) -> Trial:
-    checks = [check for check in report.checks if not check.needs_weights]
+    limits = AuditThresholds()
+    checks = [
+        dataclasses.replace(check, threshold=getattr(limits, check.name))
+        for check in report.checks
+        if not check.needs_weights
+    ]
     effects = {check.name: check.effect for check in checks if check.scope == "all"}
     score = max(check.score for check in checks)
-    return Trial(dataset, kind, share, report.samples_ok, score, effects, report.n_samples)
+    return Trial(dataset, kind, share, score <= 1.0, score, effects, report.n_samples)
 
 
 if __name__ == "__main__":

@@ -5,14 +5,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import cycle
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from monai_genaug.experiments.audit_trials import CHECKS, SHARES, Trial, separation
+from monai_genaug.experiments.audit_trials import CHECKS, Trial, separation
 
 __all__ = ["draw_roc", "trials_table"]
+
+_STYLES = ("-", "--", ":")
 
 
 def trials_table(trials: Sequence[Trial]) -> str:
@@ -29,7 +32,7 @@ def trials_table(trials: Sequence[Trial]) -> str:
     lines += ["", "| data set | copies | samples | audits | found | AUC |", "|---|---|---|---|---|---|"]
     for name in names:
         honest = [trial for trial in trials if trial.dataset == name and trial.share == 0.0]
-        for share in SHARES:
+        for share in _shares(trials):
             some = [trial for trial in trials if trial.dataset == name and trial.share == share]
             area = separation([trial.score for trial in honest], [trial.score for trial in some])
             sizes = sorted({trial.n_samples for trial in some})
@@ -50,6 +53,11 @@ def trials_table(trials: Sequence[Trial]) -> str:
     return "\n".join(lines)
 
 
+def _shares(trials: Sequence[Trial]) -> list[float]:
+    """Shares of copies that occur, the largest one first."""
+    return sorted({trial.share for trial in trials if trial.share}, reverse=True)
+
+
 def _percent(share: float | None) -> str:
     return "unknown" if share is None else f"{share:.0%}"
 
@@ -64,13 +72,18 @@ def draw_roc(trials: Sequence[Trial], path: Path) -> None:
     FigureCanvasAgg(figure)
     for axis, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
         honest = torch.tensor([trial.score for trial in trials if trial.dataset == name and trial.share == 0.0])
-        for share in SHARES:
+        styles = cycle(_STYLES)
+        for share in _shares(trials):
             copying = torch.tensor([trial.score for trial in trials if trial.dataset == name and trial.share == share])
             false, true = _curve(honest, copying)
             area = separation(honest.tolist(), copying.tolist())
-            axis.plot(false, true, label=f"{share:.0%} copies, AUC {area:.2f}", drawstyle="steps-post")
+            axis.plot(
+                false, true, label=f"{share:.0%} copies, AUC {area:.2f}", drawstyle="steps-post", linestyle=next(styles)
+            )
         axis.plot([0, 1], [0, 1], color="0.7", linewidth=0.8)
-        axis.set(title=name, xlabel="honest generators above", ylabel="copying generators above", aspect="equal")
+        axis.set(title=name, xlabel="share of honest generators above", aspect="equal")
+        if name == names[0]:
+            axis.set_ylabel("share of copying generators above")
         axis.legend(fontsize=7, loc="lower right")
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}")

@@ -45,7 +45,7 @@ class AuditThresholds:
     exact_copies: float = 0.001
     copies: float = 0.02
     distance_ratio: float = 0.05
-    membership: float = 0.05
+    membership: float = 0.07
     reconstruction: float = 0.1
     centroids: float = 0.1
     significance: float = 0.01
