@@ -57,7 +57,7 @@ def test_module_and_entry_point_are_the_same_program() -> None:
         env={**os.environ, "NO_COLOR": "1"},
     )
     assert done.returncode == 0, done.stderr
-    for command in ("list", "info", "demo", "train"):
+    for command in ("list", "info", "demo", "train", "audit", "leakage", "duplicates"):
         assert command in done.stdout
 
 
@@ -68,6 +68,7 @@ def test_importing_the_command_line_loads_nothing_that_a_command_needs() -> None
     assert done.returncode == 0, done.stderr
     added = json.loads(done.stdout)
     late = ("monai_genaug.blueprints", "monai_genaug.experiments", "matplotlib", "sklearn", "nilearn", "ignite")
+    late = (*late, "monai_genaug.cli.item_lists", "monai_genaug.quality.audit")
     assert "monai_genaug.cli" in added
     assert not [name for name in added if name.startswith(late)]
 

@@ -15,7 +15,7 @@ from monai_genaug.experiments.stages import stage_key, stored_json
 from monai_genaug.generators import GeneratorSpec, SampleGenerator
 from monai_genaug.quality import AuditItems, AuditReport, audit
 
-__all__ = ["as_audit_items", "audit_parts"]
+__all__ = ["as_audit_items", "audit_parts", "audited_parts"]
 
 _LEVELS = 255.0
 
@@ -32,16 +32,19 @@ def audit_parts(generator: SampleGenerator, parts: RealParts, work_dir: Path, n_
     Raises:
         ValueError: what the audit refuses.
     """
-    held_out = _joined(parts.val, parts.test)
     spec = generator.spec.replace(provenance=None, warnings=()).to_dict()
-    subjects = [parts.train.subjects, held_out.subjects]
-    key = stage_key(spec, parts.train.sha256, held_out.sha256, subjects, n_samples)
+    known = [(part.sha256, part.subjects) for part in (parts.train, parts.val, parts.test)]
 
     def report() -> dict[str, Any]:
-        train, others = (as_audit_items(part, generator.spec) for part in (parts.train, held_out))
-        return audit(generator, train, others, n_samples).to_dict()
+        return audit(generator, *audited_parts(parts, generator.spec), n_samples).to_dict()
 
-    return AuditReport.from_dict(stored_json(work_dir / f"audit_{key}.json", report))
+    path = work_dir / f"audit_{stage_key(spec, known, n_samples)}.json"
+    return AuditReport.from_dict(stored_json(path, report))
+
+
+def audited_parts(parts: RealParts, spec: GeneratorSpec) -> tuple[AuditItems, AuditItems]:
+    """The training items, and the held-out ones: those of the validation and of the test."""
+    return as_audit_items(parts.train, spec), as_audit_items(_joined(parts.val, parts.test), spec)
 
 
 def as_audit_items(part: LabelledImages, spec: GeneratorSpec) -> AuditItems:

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 from monai_genaug.quality import AuditCheck, AuditReport
 
-__all__ = ["privacy_section", "privacy_warnings"]
+__all__ = ["CHECK_TITLES", "privacy_section", "privacy_warnings"]
 
 _ALL = "all"
-_TITLES = {
+CHECK_TITLES = {
     "exact_copies": "exact copies",
     "copies": "near copies",
     "distance_ratio": "distance to training items",
@@ -61,7 +61,7 @@ def privacy_section(report: AuditReport) -> str:
     ]
     failed = _failed(report)
     if failed:
-        lines += ["", *(f"- {_TITLES[name].capitalize()}: {_MEANINGS[name]}" for name in failed), "", _ADVICE]
+        lines += ["", *(f"- {CHECK_TITLES[name].capitalize()}: {_MEANINGS[name]}" for name in failed), "", _ADVICE]
     return "\n".join(lines)
 
 
@@ -71,7 +71,7 @@ def privacy_warnings(report: AuditReport) -> tuple[str, ...]:
     if not failed:
         return ()
     advice = "samples alone pass." if report.samples_ok else "treat samples as confidential as the training images."
-    return (f"The privacy audit fails ({', '.join(_TITLES[name] for name in failed)}): {advice}",)
+    return (f"The privacy audit fails ({', '.join(CHECK_TITLES[name] for name in failed)}): {advice}",)
 
 
 _ADVICE = (
@@ -81,7 +81,7 @@ _ADVICE = (
 
 
 def _row(check: AuditCheck) -> str:
-    title = _TITLES[check.name] + ("" if check.scope == _ALL else f", {check.scope}")
+    title = CHECK_TITLES[check.name] + ("" if check.scope == _ALL else f", {check.scope}")
     low, high = check.interval
     verdict = "passes" if check.passed else "FAILS"
     return f"| {title} | {check.effect:.3f} [{low:.3f}, {high:.3f}] | {check.threshold:g} | {verdict} |"
@@ -93,4 +93,4 @@ def _failed(report: AuditReport) -> list[str]:
 
 def _effects(report: AuditReport) -> str:
     names = dict.fromkeys(check.name for check in report.checks)
-    return "; ".join(f"{_TITLES[name]}, {_EFFECTS[name]}" for name in names)
+    return "; ".join(f"{CHECK_TITLES[name]}, {_EFFECTS[name]}" for name in names)
