@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from torch import Tensor
 from monai_genaug.experiments.real_parts import LabelledImages, RealParts
 from monai_genaug.experiments.stages import stage_key, stored_json
 from monai_genaug.generators import GeneratorSpec, SampleGenerator
-from monai_genaug.quality import AuditItems, AuditReport, audit
+from monai_genaug.quality import AuditItems, AuditReport, AuditThresholds, audit
 
 __all__ = ["as_audit_items", "audit_parts", "audited_parts"]
 
@@ -33,12 +34,13 @@ def audit_parts(generator: SampleGenerator, parts: RealParts, work_dir: Path, n_
         ValueError: what the audit refuses.
     """
     spec = generator.spec.replace(provenance=None, warnings=()).to_dict()
+    limits = dataclasses.asdict(AuditThresholds())
     known = [(part.sha256, part.subjects) for part in (parts.train, parts.val, parts.test)]
 
     def report() -> dict[str, Any]:
         return audit(generator, *audited_parts(parts, generator.spec), n_samples).to_dict()
 
-    path = work_dir / f"audit_{stage_key(spec, known, n_samples)}.json"
+    path = work_dir / f"audit_{stage_key(spec, known, n_samples, limits)}.json"
     return AuditReport.from_dict(stored_json(path, report))
 
 

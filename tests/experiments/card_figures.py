@@ -8,7 +8,7 @@ from monai_genaug.experiments.feature_quality import FeatureQuality, FeatureRow
 from monai_genaug.metrics import FEATURE_METRICS
 from monai_genaug.quality import AuditCheck, AuditReport, AuditThresholds
 
-LIMITS = AuditThresholds()
+LIMITS = AuditThresholds(0.001, 0.02, 0.05, 0.05, 0.1, 0.1, 0.01)
 
 
 def feature_row(scope: str, images: str, first: float, count: int = 156) -> FeatureRow:
