@@ -40,7 +40,7 @@ def trials_table(trials: Sequence[Trial]) -> str:
                 f"| {name} | {share:.0%} | {sizes[0]} to {sizes[-1]} | {len(some)} | "
                 f"{sum(not trial.passed for trial in some)} | {area:.2f} |"
             )
-    lines += ["", "| data set | generator | copies | " + " | ".join((*CHECKS, "score", "verdict")) + " |"]
+    lines += ["", "| data set | generator | copied share | " + " | ".join((*CHECKS, "score", "verdict")) + " |"]
     lines += ["|---|---|---|" + "---|" * (len(CHECKS) + 2)]
     shown: set[tuple[str, str, float | None]] = set()
     for trial in trials:
