@@ -37,7 +37,7 @@ __all__ = [
 
 REAL, SYNTHETIC, BOTH = "real", "synthetic", "real + synthetic"
 RANDOM = "random dropping"
-"""Candidates at random, as many of each class as all criteria together leave."""
+"""Candidates that are kept at random, as many of each class as all criteria together leave."""
 
 ARMS: tuple[tuple[str, str], ...] = (
     (REAL, NONE),
@@ -90,14 +90,15 @@ def run_arms(
         effort: sizes.
         folder: keeps the scores; must be another one for other images, filters or sizes.
     """
-    everything = {number: torch.arange(len(images)) for number, images in candidates.items()}
-    kept = {**accepted, RANDOM: everything}
-    limits = {number: min(effort.synthetic, len(rows)) for number, rows in accepted[ALL].items()}
+    dropped = {
+        number: choose_rows(torch.arange(len(candidates[number])), len(rows), "dropped", number)
+        for number, rows in accepted[ALL].items()
+    }
+    kept = {**accepted, RANDOM: dropped}
     results: dict[tuple[str, str], Runs] = {}
     for source, name in ARMS:
-        counts = limits if name in (ALL, RANDOM) else dict.fromkeys(candidates, effort.synthetic)
-        if all(counts.values()) and all(len(rows) for rows in kept[name].values()):
-            data = partial(arm_data, source, parts.train, candidates, kept[name], counts, effort.real)
+        if all(len(rows) for rows in kept[name].values()):
+            data = partial(arm_data, source, parts.train, candidates, kept[name], effort.synthetic, effort.real)
             path = folder / f"{source}_{name}".replace(" ", "")
             results[source, name] = _runs(path, data, parts.test, effort)
     return results
@@ -124,7 +125,7 @@ def arm_data(
     train: LabelledImages,
     candidates: Mapping[int, Tensor],
     rows: Rows,
-    counts: Mapping[int, int],
+    n_synthetic: int,
     n_real: int,
     seed: int,
 ) -> tuple[Tensor, Tensor]:
@@ -135,15 +136,14 @@ def arm_data(
         train: real images with labels.
         candidates: class id -> uint8 images.
         rows: class id -> rows of the candidates to choose from.
-        counts: class id -> samples, at most.
-        n_real: real images of each class, at most.
+        n_synthetic, n_real: images of each class, at most.
         seed: of the choice.
     """
     real, synthetic = {}, {}
     for number, images in candidates.items():
         own = train.of_class(number)
         real[number] = own[choose_rows(torch.arange(len(own)), n_real, "real", seed, number)]
-        synthetic[number] = images[choose_rows(rows[number], counts[number], "synthetic", seed, number)]
+        synthetic[number] = images[choose_rows(rows[number], n_synthetic, "synthetic", seed, number)]
     if source == REAL:
         return _labelled([real])
     if source == SYNTHETIC:

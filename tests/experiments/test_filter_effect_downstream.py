@@ -37,23 +37,23 @@ def _places(images: Tensor, among: Tensor) -> list[int]:
 
 
 def test_half_of_an_arm_with_both_is_real() -> None:
-    counts = {0: 20, 1: 40}
-    images, labels = arm_data(BOTH, PARTS.train, CANDIDATES, ROWS, counts, 12, seed=3)
-    assert labels.tolist() == [0] * 20 + [1] * 30 + [0] * 20 + [1] * 30  # 30 rows of class 1 are there
-    real, of_real = arm_data(REAL, PARTS.train, CANDIDATES, ROWS, counts, 12, seed=3)
-    made, of_made = arm_data(SYNTHETIC, PARTS.train, CANDIDATES, ROWS, counts, 12, seed=3)
+    rows = {0: ROWS[0][:20], 1: ROWS[1]}
+    images, labels = arm_data(BOTH, PARTS.train, CANDIDATES, rows, 30, 12, seed=3)
+    assert labels.tolist() == [0] * 20 + [1] * 30 + [0] * 20 + [1] * 30  # 20 rows of class 0 are there
+    real, of_real = arm_data(REAL, PARTS.train, CANDIDATES, rows, 30, 12, seed=3)
+    made, of_made = arm_data(SYNTHETIC, PARTS.train, CANDIDATES, rows, 30, 12, seed=3)
     assert of_real.tolist() == [0] * 12 + [1] * 12
     assert of_made.tolist() == [0] * 20 + [1] * 30
     assert torch.equal(images[50:], made)
     assert torch.equal(images[20:44], torch.cat([real[12:], real[12:]]))
-    assert set(_places(made[:20], CANDIDATES[0])) <= set(ROWS[0].tolist())
+    assert set(_places(made[:20], CANDIDATES[0])) == set(rows[0].tolist())
     assert sorted(_places(made[20:], CANDIDATES[1])) == ROWS[1].tolist()
     assert len(set(_places(real[:12], PARTS.train.of_class(0)))) == 12
 
 
 def test_real_images_follow_from_the_seed_alone() -> None:
     def real(seed: int, source: str, rows: dict[int, Tensor]) -> Tensor:
-        images, _ = arm_data(source, PARTS.train, CANDIDATES, rows, {0: 12, 1: 12}, 12, seed)
+        images, _ = arm_data(source, PARTS.train, CANDIDATES, rows, 12, 12, seed)
         return images[:24]
 
     assert torch.equal(real(1, REAL, ROWS), real(1, BOTH, {0: torch.arange(60), 1: torch.arange(60)}))
@@ -68,6 +68,7 @@ def test_samples_teach_what_they_show(tmp_path: Path) -> None:
     assert found[SYNTHETIC, NONE][0]["auc"] > 0.9
     assert found[BOTH, NONE] == found[BOTH, ALL]  # the filter accepts all, and the choice is the same
     assert found[BOTH, NONE] != found[REAL, NONE]
+    assert found[BOTH, RANDOM] != found[BOTH, NONE]  # of equally many samples, others are chosen
 
 
 def test_arms_without_samples_are_left_out_and_finished_ones_are_read(tmp_path: Path) -> None:
