@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from monai_genaug.metrics.blocks import distance_tiles, mean_row
 
-__all__ = ["in_closed_balls", "in_open_balls", "squared_radii"]
+__all__ = ["in_closed_balls", "in_open_balls", "several_squared_radii", "squared_radii"]
 
 _TIE = 1e-9  # relative; distances that differ less are equal, so that no result hangs on rounding errors
 
@@ -24,14 +26,20 @@ def squared_radii(features: Tensor, k: int) -> Tensor:
     Returns:
         Tensor ``(n,)``, float64.
     """
-    nearest = torch.full((len(features), k), torch.inf, dtype=torch.float64, device=features.device)
+    return several_squared_radii(features, (k,))[0]
+
+
+def several_squared_radii(features: Tensor, ks: Sequence[int]) -> list[Tensor]:
+    """:func:`squared_radii` for several k, of one pass over the distances."""
+    nearest = torch.full((len(features), max(ks)), torch.inf, dtype=torch.float64, device=features.device)
     for rows, cols, squared in distance_tiles(features, None, mean_row(features)):
         if rows == cols:
             squared.fill_diagonal_(torch.inf)
         else:
             nearest[cols] = _smallest(nearest[cols], squared.T)
         nearest[rows] = _smallest(nearest[rows], squared)
-    return nearest.amax(dim=1)
+    ordered = nearest.sort(dim=1).values
+    return [ordered[:, k - 1] for k in ks]
 
 
 def in_open_balls(squared: Tensor, radii: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from monai_genaug.metrics.blocks import distance_tiles, mean_row
 from monai_genaug.metrics.checks import check_features, check_neighbours
 from monai_genaug.metrics.feature_metric import FeatureMetric
 
-__all__ = ["DensityCoverageMetric", "density_and_coverage"]
+__all__ = ["DensityCoverageCounts", "DensityCoverageMetric", "density_and_coverage"]
 
 
 @torch.no_grad()
@@ -38,13 +38,33 @@ def density_and_coverage(real: Tensor, synthetic: Tensor, k: int = 5) -> tuple[f
     """
     check_neighbours(k, real=real)
     check_features(real, synthetic, at_least=1)
-    radii = squared_radii(real, k)
-    inside, covered = 0, torch.zeros(len(real), dtype=torch.bool, device=real.device)
-    for rows, _, squared in distance_tiles(real, synthetic, mean_row(real)):
-        held = in_open_balls(squared, radii[rows, None])
-        inside += int(held.sum())
-        covered[rows] |= held.any(dim=1)
-    return inside / (k * len(synthetic)), float(covered.double().mean())
+    counts = DensityCoverageCounts(squared_radii(real, k), k)
+    for tile in distance_tiles(real, synthetic, mean_row(real)):
+        counts.add(*tile)
+    return counts.values(len(synthetic))
+
+
+class DensityCoverageCounts:
+    """How many synthetic samples lie in balls, from the distances between the sets, tile by tile.
+
+    Args:
+        radii: of the real samples, squared, ``(n,)``.
+        k: that the balls reach to.
+    """
+
+    def __init__(self, radii: Tensor, k: int) -> None:
+        self.radii, self.k = radii, k
+        self.inside, self.covered = 0, torch.zeros_like(radii, dtype=torch.bool)
+
+    def add(self, rows: slice, _cols: slice, squared: Tensor) -> None:
+        """Takes squared distances of some real rows to some synthetic ones."""
+        held = in_open_balls(squared, self.radii[rows, None])
+        self.inside += int(held.sum())
+        self.covered[rows] |= held.any(dim=1)
+
+    def values(self, n_synthetic: int) -> tuple[float, float]:
+        """Density and coverage."""
+        return self.inside / (self.k * n_synthetic), float(self.covered.double().mean())
 
 
 class DensityCoverageMetric(FeatureMetric):

@@ -11,6 +11,7 @@ from torch import Tensor
 from monai_genaug.metrics.coverage import density_and_coverage
 from monai_genaug.metrics.frechet import frechet_distance
 from monai_genaug.metrics.kernel import kernel_distance
+from monai_genaug.metrics.neighbourhoods import neighbourhood_values
 from monai_genaug.metrics.precision_recall import precision_and_recall
 from monai_genaug.metrics.vendi import vendi_score
 
@@ -23,6 +24,11 @@ _GROUPS: dict[tuple[str, ...], Callable[[Tensor, Tensor], Sequence[float]]] = {
     ("density", "coverage"): density_and_coverage,
     ("vendi_score",): lambda _real, synthetic: (vendi_score(synthetic),),
 }
+
+_NEIGHBOURS = ("precision", "recall", "density", "coverage")
+_JOINED = {names: run for names, run in _GROUPS.items() if not set(names) <= set(_NEIGHBOURS)}
+_JOINED[_NEIGHBOURS] = neighbourhood_values
+"""The same with one function for these four, which compares the sets once."""
 
 FEATURE_METRICS: tuple[str, ...] = tuple(name for names in _GROUPS for name in names)
 """Names of the metrics."""
@@ -45,7 +51,7 @@ def feature_metric_values(
     """
     check_feature_metrics(metrics)
     values: dict[str, float] = {}
-    for names, function in _GROUPS.items():
+    for names, function in (_JOINED if set(_NEIGHBOURS) <= set(metrics) else _GROUPS).items():
         if set(names) & set(metrics):
             values |= dict(zip(names, function(real, synthetic), strict=True))
     return {name: values[name] for name in metrics}

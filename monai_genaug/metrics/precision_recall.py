@@ -12,7 +12,7 @@ from monai_genaug.metrics.blocks import distance_tiles, mean_row
 from monai_genaug.metrics.checks import check_features, check_neighbours
 from monai_genaug.metrics.feature_metric import FeatureMetric
 
-__all__ = ["PrecisionRecallMetric", "precision_and_recall"]
+__all__ = ["PrecisionRecallCounts", "PrecisionRecallMetric", "precision_and_recall"]
 
 
 @torch.no_grad()
@@ -37,13 +37,31 @@ def precision_and_recall(real: Tensor, synthetic: Tensor, k: int = 3) -> tuple[f
     """
     check_neighbours(k, real=real, synthetic=synthetic)
     check_features(real, synthetic, at_least=1)
-    real_radii, synthetic_radii = squared_radii(real, k), squared_radii(synthetic, k)
-    precise = torch.zeros(len(synthetic), dtype=torch.bool, device=real.device)
-    recalled = torch.zeros(len(real), dtype=torch.bool, device=real.device)
-    for rows, cols, squared in distance_tiles(real, synthetic, mean_row(real)):
-        precise[cols] |= in_closed_balls(squared, real_radii[rows, None]).any(dim=0)
-        recalled[rows] |= in_closed_balls(squared, synthetic_radii[cols]).any(dim=1)
-    return float(precise.double().mean()), float(recalled.double().mean())
+    counts = PrecisionRecallCounts(squared_radii(real, k), squared_radii(synthetic, k))
+    for tile in distance_tiles(real, synthetic, mean_row(real)):
+        counts.add(*tile)
+    return counts.values()
+
+
+class PrecisionRecallCounts:
+    """Who lies on whose manifold, from the distances between the sets, tile by tile.
+
+    Args:
+        real_radii, synthetic_radii: squared, ``(n,)`` and ``(m,)``.
+    """
+
+    def __init__(self, real_radii: Tensor, synthetic_radii: Tensor) -> None:
+        self.radii = real_radii, synthetic_radii
+        self.recalled, self.precise = (torch.zeros_like(radii, dtype=torch.bool) for radii in self.radii)
+
+    def add(self, rows: slice, cols: slice, squared: Tensor) -> None:
+        """Takes squared distances of some real rows to some synthetic ones."""
+        self.precise[cols] |= in_closed_balls(squared, self.radii[0][rows, None]).any(dim=0)
+        self.recalled[rows] |= in_closed_balls(squared, self.radii[1][cols]).any(dim=1)
+
+    def values(self) -> tuple[float, float]:
+        """Precision and recall."""
+        return float(self.precise.double().mean()), float(self.recalled.double().mean())
 
 
 class PrecisionRecallMetric(FeatureMetric):
