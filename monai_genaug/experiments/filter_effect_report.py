@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from monai_genaug.experiments.filter_effect_criteria import FILTERS, NONE
 from monai_genaug.experiments.filter_effect_downstream import ARMS, BOTH, REAL, SYNTHETIC, Effort, Runs
-from monai_genaug.experiments.filter_effect_sets import METRICS, FilteredSet
+from monai_genaug.experiments.filter_effect_sets import FEWEST, METRICS, FilteredSet
 from monai_genaug.experiments.statistics import mean_and_interval
 
 __all__ = ["FilterEffect", "effect_section"]
@@ -83,6 +83,7 @@ def _set_parts(features: str, sets: Mapping[str, FilteredSet]) -> list[str]:
     for name, found in sets.items():
         cells = [_beside(found, metric, name in FILTERS and name != NONE) for metric in METRICS]
         rows.append([name, str(found.count), *cells])
+    rows += [[name, f"fewer than {FEWEST} of a class", *[""] * len(METRICS)] for name in FILTERS if name not in sets]
     spread = ", ".join(f"{max(found.spread[metric] for found in sets.values()):.2g}" for metric in METRICS)
     return [
         f"Against the test images in the features of {_NAMES_OF_FEATURES[features]}; in brackets equally many samples "

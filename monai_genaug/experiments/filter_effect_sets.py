@@ -15,10 +15,11 @@ from monai_genaug.experiments.real_parts import LabelledImages
 from monai_genaug.generators import derive_seed
 from monai_genaug.metrics import feature_metric_values
 
-__all__ = ["METRICS", "FilteredSet", "choose_rows", "compare_filters"]
+__all__ = ["FEWEST", "METRICS", "FilteredSet", "choose_rows", "compare_filters"]
 
 METRICS = ("frechet_distance", "precision", "recall", "density", "coverage", "vendi_score")
-_FEWEST = 20
+FEWEST = 20
+"""Candidates of each class that a filter must leave to be compared."""
 
 Rows = Mapping[int, Tensor]
 """Class id -> row numbers of candidates."""
@@ -67,7 +68,7 @@ def compare_filters(
     everything = {number: torch.arange(len(rows)) for number, rows in table.items()}
     found = {}
     for name, rows in accepted.items():
-        if all(len(some) >= _FEWEST for some in rows.values()):
+        if all(len(some) >= FEWEST for some in rows.values()):
             counts = {number: min(limits[number], len(some)) for number, some in rows.items()}
             own = [_values(real, table, rows, counts, draw) for draw in range(draws)]
             others = [_values(real, table, everything, counts, draw) for draw in range(draws)]
