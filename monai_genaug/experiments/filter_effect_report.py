@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from monai_genaug.experiments.statistics import mean_and_interval
 
 __all__ = ["FilterEffect", "effect_section"]
 
+_WIDTH = 120
 _SCORES = {"balanced_accuracy": "balanced accuracy", "auc": "AUC"}
 _NAMES_OF_FEATURES = {"random": "a random network", "judge": "the judge, a classifier of the real images"}
 
@@ -49,7 +51,8 @@ class FilterEffect:
 
 def effect_section(effects: Sequence[FilterEffect]) -> str:
     """Markdown of everything that was measured."""
-    return "\n\n".join(part for effect in effects for part in _parts(effect))
+    parts = [part for effect in effects for part in _parts(effect)]
+    return "\n\n".join(part if part.startswith(("|", "#")) else textwrap.fill(part, _WIDTH) for part in parts)
 
 
 def _parts(effect: FilterEffect) -> list[str]:

@@ -43,7 +43,8 @@ def test_figures_stand_in_their_tables() -> None:
     assert "| training images | 90 | 1.50 | 1.50 | 1.50 | 1.50 | 1.50 | 1.50 |" in lines
     assert "| none | 90 | 12.0 | 12.0 | 12.0 | 12.0 | 12.0 | 12.0 |" in lines
     assert "| realism | 90 | 0.500 (0.625) |" in "\n".join(lines)
-    text = effect_section([effect()])
+    assert all(len(line) <= 120 for line in lines if not line.startswith("|"))
+    text = " ".join(lines)
     assert "| all together | fewer than 20 of a class |" in text
     assert "Largest standard deviation over draws: 0.12, 0.12" in text
     assert "7 real images of each class" in text
