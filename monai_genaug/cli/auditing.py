@@ -169,6 +169,7 @@ def _show(report: AuditReport) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from monai_genaug.experiments.bundle_privacy import BundlePrivacy
     from monai_genaug.experiments.privacy_card import CHECK_TITLES, privacy_warnings
 
     table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
@@ -193,4 +194,4 @@ def _show(report: AuditReport) -> None:
         f"{report.n_samples} samples, {report.n_train} training items, {report.n_held_out} held-out items; "
         f"{report.n_shared} more in both parts were left out; features {report.extractor}."
     )
-    console.print(*(privacy_warnings(report) or ("The privacy audit passes.",)))
+    console.print(*(privacy_warnings(BundlePrivacy(report)) or ("The privacy audit passes.",)))

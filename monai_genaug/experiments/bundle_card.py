@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from monai_genaug.experiments.bundle_privacy import BundlePrivacy
 from monai_genaug.experiments.card_text import BEGIN, END, insert_measured, measured_section
 from monai_genaug.experiments.feature_card import feature_section
 from monai_genaug.experiments.feature_quality import FeatureQuality
@@ -16,7 +17,6 @@ from monai_genaug.experiments.image_quality import ImageQuality
 from monai_genaug.experiments.privacy_card import privacy_section, privacy_warnings
 from monai_genaug.experiments.quality_card import quality_section, quality_warnings
 from monai_genaug.generators.bundle_reference import CONFIG_FILE
-from monai_genaug.quality import AuditReport
 
 __all__ = ["card_section", "card_warnings", "check_card", "quality_of", "read_measured", "write_measured"]
 
@@ -52,7 +52,7 @@ def write_measured(bundle: Path, figures: Mapping[str, Any]) -> None:
     Args:
         bundle: the bundle's folder.
         figures: entries of the file, which replace those of the same name: those of :class:`ImageQuality` or of the
-            hippocampus card, ``"features"`` of :class:`FeatureQuality`, ``"privacy"`` of :class:`AuditReport`.
+            hippocampus card, ``"features"`` of :class:`FeatureQuality`, ``"privacy"`` of :class:`BundlePrivacy`.
 
     Raises:
         ValueError: see :func:`check_card`; nothing is written.
@@ -78,7 +78,7 @@ def card_section(measured: Mapping[str, Any]) -> str:
     if _FEATURES in measured:
         sections.append(feature_section(FeatureQuality.from_dict(measured[_FEATURES])))
     if _PRIVACY in measured:
-        sections.append(privacy_section(AuditReport.from_dict(measured[_PRIVACY])))
+        sections.append(privacy_section(BundlePrivacy.from_dict(measured[_PRIVACY])))
     return "\n\n".join(sections)
 
 
@@ -87,7 +87,7 @@ def card_warnings(measured: Mapping[str, Any]) -> tuple[str, ...]:
     quality = quality_of(measured)
     warnings = () if quality is None else quality_warnings(quality)
     if _PRIVACY in measured:
-        warnings += privacy_warnings(AuditReport.from_dict(measured[_PRIVACY]))
+        warnings += privacy_warnings(BundlePrivacy.from_dict(measured[_PRIVACY]))
     return warnings
 
 

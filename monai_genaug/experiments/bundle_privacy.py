@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,32 +18,71 @@ from monai_genaug.experiments.stages import stage_key, stored_json
 from monai_genaug.generators import GeneratorSpec, SampleGenerator
 from monai_genaug.quality import AuditItems, AuditReport, AuditThresholds, audit
 
-__all__ = ["as_audit_items", "audit_parts", "audited_parts"]
+__all__ = ["BundlePrivacy", "as_audit_items", "audited_parts", "bundle_privacy"]
 
 _LEVELS = 255.0
+_VERSION = 1
 
 
-def audit_parts(generator: SampleGenerator, parts: RealParts, work_dir: Path, n_samples: int = 500) -> AuditReport:
+@dataclass(frozen=True)
+class BundlePrivacy:
+    """What the audit of a bundle found.
+
+    Args:
+        report: beside validation and test.
+        validation: beside the validation part alone, where the other one fails: the test part of some data sets was
+            collected apart, and what differs in origin looks like memorisation. None where it passes.
+    """
+
+    report: AuditReport
+    validation: AuditReport | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values; the inverse of :meth:`from_dict`."""
+        validation = None if self.validation is None else self.validation.to_dict()
+        return {"version": _VERSION, "report": self.report.to_dict(), "validation": validation}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> BundlePrivacy:
+        """Builds the record from what :meth:`to_dict` returned.
+
+        Raises:
+            ValueError: another version.
+        """
+        if values["version"] != _VERSION:
+            raise ValueError(f"the audit has version {values['version']}, needed: {_VERSION}.")
+        validation = values["validation"]
+        return cls(
+            AuditReport.from_dict(values["report"]), None if validation is None else AuditReport.from_dict(validation)
+        )
+
+
+def bundle_privacy(generator: SampleGenerator, parts: RealParts, work_dir: Path, n_samples: int = 500) -> BundlePrivacy:
     """Audits a generator with the default features and thresholds.
 
     Args:
         generator: makes ``image`` and maybe ``mask``.
         parts: real items; those of the validation and of the test are held out.
-        work_dir: keeps the report.
+        work_dir: keeps the reports.
         n_samples: samples in all.
 
     Raises:
         ValueError: what the audit refuses.
     """
-    spec = generator.spec.replace(provenance=None, warnings=()).to_dict()
-    limits = dataclasses.asdict(AuditThresholds())
-    known = [(part.sha256, part.subjects) for part in (parts.train, parts.val, parts.test)]
 
-    def report() -> dict[str, Any]:
-        return audit(generator, *audited_parts(parts, generator.spec), n_samples).to_dict()
+    def report(held_out: LabelledImages) -> AuditReport:
+        spec = generator.spec.replace(provenance=None, warnings=()).to_dict()
+        known = [(part.sha256, part.subjects) for part in (parts.train, held_out)]
+        key = stage_key(spec, known, n_samples, dataclasses.asdict(AuditThresholds()))
 
-    path = work_dir / f"audit_{stage_key(spec, known, n_samples, limits)}.json"
-    return AuditReport.from_dict(stored_json(path, report))
+        def made() -> dict[str, Any]:
+            items = [as_audit_items(part, generator.spec) for part in (parts.train, held_out)]
+            return audit(generator, items[0], items[1], n_samples).to_dict()
+
+        return AuditReport.from_dict(stored_json(work_dir / f"audit_{key}.json", made))
+
+    found = report(_joined(parts.val, parts.test))
+    return BundlePrivacy(found, None if found.ok else report(parts.val))
 
 
 def audited_parts(parts: RealParts, spec: GeneratorSpec) -> tuple[AuditItems, AuditItems]:

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from monai_genaug.data import medmnist_names
 from monai_genaug.experiments.bundle_card import card_section, check_card, read_measured, write_measured
-from monai_genaug.experiments.bundle_privacy import audit_parts
+from monai_genaug.experiments.bundle_privacy import bundle_privacy
 from monai_genaug.experiments.class_picture import class_picture
 from monai_genaug.experiments.feature_quality import FeatureQuality, measure_features
 from monai_genaug.experiments.image_judge import make_judge
@@ -85,7 +85,7 @@ def measure_bundle(
         class_picture(_shown(synthetic, generator.spec), folder / "docs" / "samples.png")
         class_picture(_shown(real, generator.spec), folder / "docs" / "real.png")
     figures["features"] = bundle_features(generator, parts, work_dir, extractor).to_dict()
-    figures["privacy"] = audit_parts(generator, parts, work_dir, audited).to_dict()
+    figures["privacy"] = bundle_privacy(generator, parts, work_dir, audited).to_dict()
     write_measured(folder, figures)
     return card_section(read_measured(folder))
 

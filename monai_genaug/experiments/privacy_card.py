@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from monai_genaug.experiments.bundle_privacy import BundlePrivacy
 from monai_genaug.quality import AuditCheck, AuditReport
 
 __all__ = ["CHECK_TITLES", "privacy_section", "privacy_warnings"]
@@ -40,8 +41,9 @@ _MEANINGS = {
 }
 
 
-def privacy_section(report: AuditReport) -> str:
+def privacy_section(privacy: BundlePrivacy) -> str:
     """Markdown of verdict, table and, where a check fails, what that means."""
+    report, beside = privacy.report, privacy.validation
     lines = [
         "### What samples and weights give away",
         "",
@@ -50,41 +52,59 @@ def privacy_section(report: AuditReport) -> str:
         "training part has too, exactly or nearly, are left out). A check fails if its effect is above the limit and "
         "not by chance. Passing means that none of these attacks succeeds, not that none can.",
         "",
-        "| check | effect [95 % interval] | limit | |",
-        "|---|---|---|---|",
-        *(_row(check) for check in report.checks if check.scope == _ALL or not check.passed),
+        f"| check | effect [95 % interval] | limit | |{'' if beside is None else ' beside validation alone |'}",
+        f"|---|---|---|---|{'' if beside is None else '---|'}",
+        *(_row(check, beside) for check in report.checks if check.scope == _ALL or not check.passed),
         "",
         f"Effects: {_effects(report)}.",
         "",
         f"**Privacy: {'passes' if report.ok else 'FAILS'}** (every check, of all samples together and of each class). "
         f"Samples alone: {'pass' if report.samples_ok else 'FAIL'}.",
     ]
-    failed = _failed(report)
-    if failed:
+    if beside is not None and beside.ok:
+        lines += ["", _OTHER_ORIGIN.format(count=beside.n_held_out)]
+    elif failed := _failed(report):
         lines += ["", *(f"- {CHECK_TITLES[name].capitalize()}: {_MEANINGS[name]}" for name in failed), "", _ADVICE]
     return "\n".join(lines)
 
 
-def privacy_warnings(report: AuditReport) -> tuple[str, ...]:
+def privacy_warnings(privacy: BundlePrivacy) -> tuple[str, ...]:
     """One sentence where a check fails; nothing if all pass."""
-    failed = _failed(report)
-    if not failed:
+    report, beside = privacy.report, privacy.validation
+    if report.ok:
         return ()
     advice = "samples alone pass." if report.samples_ok else "treat samples as confidential as the training images."
-    return (f"The privacy audit fails ({', '.join(CHECK_TITLES[name] for name in failed)}): {advice}",)
+    if beside is not None and beside.ok:
+        advice = "beside the validation part alone it passes, the test part may be of another origin."
+    return (f"The privacy audit fails ({', '.join(CHECK_TITLES[name] for name in _failed(report))}): {advice}",)
 
 
+_OTHER_ORIGIN = (
+    "Beside the {count} items of the validation part alone every check passes. Held-out items of another origin than "
+    "the training items, which a test part may have, make a check fail without memorisation; fewer items find less."
+)
 _ADVICE = (
     "Where the training images are public, as those of the shipped bundles are, this gives away nothing new; otherwise "
     "samples and weights are as confidential as the images."
 )
 
 
-def _row(check: AuditCheck) -> str:
+def _row(check: AuditCheck, beside: AuditReport | None) -> str:
     title = CHECK_TITLES[check.name] + ("" if check.scope == _ALL else f", {check.scope}")
+    cells = [title, _effect(check), f"{check.threshold:g}", _verdict(check)]
+    if beside is not None:
+        same = [each for each in beside.checks if (each.name, each.scope) == (check.name, check.scope)]
+        cells += [f"{_effect(each)}, {_verdict(each)}" for each in same] or ["-"]
+    return f"| {' | '.join(cells)} |"
+
+
+def _effect(check: AuditCheck) -> str:
     low, high = check.interval
-    verdict = "passes" if check.passed else "FAILS"
-    return f"| {title} | {check.effect:.3f} [{low:.3f}, {high:.3f}] | {check.threshold:g} | {verdict} |"
+    return f"{check.effect:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def _verdict(check: AuditCheck) -> str:
+    return "passes" if check.passed else "FAILS"
 
 
 def _failed(report: AuditReport) -> list[str]:

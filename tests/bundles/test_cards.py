@@ -13,11 +13,14 @@ from typing import Any
 import matplotlib.image
 import pytest
 
+from monai_genaug.experiments.bundle_card import card_section, card_warnings, quality_of
+from monai_genaug.experiments.bundle_privacy import BundlePrivacy
 from monai_genaug.experiments.card_text import BEGIN, END
-from monai_genaug.experiments.image_quality import ImageQuality
-from monai_genaug.experiments.quality_card import quality_section, quality_warnings
+from monai_genaug.experiments.feature_quality import FeatureQuality
+from monai_genaug.experiments.privacy_card import privacy_warnings
 from monai_genaug.generators import list_generators
 from monai_genaug.generators.network import NetworkGenerator
+from monai_genaug.quality import AuditThresholds
 
 PAGES = Path(__file__).parents[2] / "docs" / "cards"
 SECTIONS = ["Use", "Training data", "Figures", "Limits", "Licence"]
@@ -63,24 +66,43 @@ def test_pictures(card: str, folder: Path) -> None:
         assert picture.std() > 0.05
 
 
-def test_figures_are_of_these_weights(
-    card: str, measured: dict[str, Any], folder: Path, generator: NetworkGenerator
-) -> None:
-    section = card.split(BEGIN)[1].split(END)[0].strip()
-    warnings = measured.pop("warnings", [])
-    assert list(generator.spec.warnings) == warnings
-    provenance = generator.spec.provenance
-    assert provenance is not None
-    if "judge_dice" in measured:  # of image and mask together
-        assert measured["counts"]["train"] == len(provenance.item_hashes)
-        assert f"{measured['fidelity']['RHVAE']['coverage']:.3f}" in section
-        return
-    quality = ImageQuality.from_dict(measured)
-    assert (quality.name, quality.sha256) == (generator.spec.name, generator.spec.sha256)
-    assert quality.n_train == len(provenance.item_hashes)
-    assert [entry.name for entry in quality.classes] == list((generator.spec.classes or {}).values())
-    assert list(quality_warnings(quality)) == warnings
-    assert section == quality_section(quality).strip()
+def test_figures_are_of_these_weights(card: str, measured: dict[str, Any], generator: NetworkGenerator) -> None:
+    spec = generator.spec
+    section = card.split(BEGIN)[1].split(END)[0]
+    assert section.strip() == card_section(measured).strip()
+    assert list(spec.warnings) == measured["warnings"] == list(card_warnings(measured))
+    assert spec.provenance is not None
+    n_train = len(spec.provenance.item_hashes)
+    quality = quality_of(measured)
+    if quality is None:  # of image and mask together
+        assert measured["counts"]["train"] == n_train
+    else:
+        assert (quality.name, quality.sha256, quality.n_train) == (spec.name, spec.sha256, n_train)
+        assert [entry.name for entry in quality.classes] == list((spec.classes or {}).values())
+
+
+def test_samples_are_compared_in_features_of_each_class(measured: dict[str, Any], generator: NetworkGenerator) -> None:
+    features = FeatureQuality.from_dict(measured["features"])
+    scopes = ["all", *(generator.spec.classes or {}).values()]
+    assert [(row.scope, row.images) for row in features.rows] == [
+        (scope, images) for scope in scopes for images in ("synthetic", "training")
+    ]
+    assert features.extractor == "medical"
+
+
+def test_privacy_is_audited_with_default_thresholds(measured: dict[str, Any], generator: NetworkGenerator) -> None:
+    spec = generator.spec
+    privacy = BundlePrivacy.from_dict(measured["privacy"])
+    report = privacy.report
+    assert (report.generator, report.sha256, report.thresholds) == (spec.name, spec.sha256, AuditThresholds())
+    assert report.n_samples >= 490
+    checks = {check.name for check in report.checks if check.scope == "all"}
+    assert {"exact_copies", "copies", "distance_ratio", "membership"} <= checks
+    assert ("reconstruction" in checks) == bool(spec.encodes)
+    assert ("centroids" in checks) == spec.name.endswith("_rhvae")
+    assert bool(privacy_warnings(privacy)) == (not report.ok)
+    assert set(privacy_warnings(privacy)) <= set(spec.warnings)
+    assert (privacy.validation is None) == report.ok
 
 
 def test_commands(card: str, folder: Path, generator: NetworkGenerator) -> None:

@@ -17,6 +17,7 @@ from monai_genaug.experiments.bundle_card import (
     read_measured,
     write_measured,
 )
+from monai_genaug.experiments.bundle_privacy import BundlePrivacy
 from monai_genaug.experiments.card_text import BEGIN, END, measured_section
 from monai_genaug.experiments.feature_card import feature_section
 from monai_genaug.experiments.hippocampus_data import BUNDLE
@@ -27,7 +28,11 @@ from tests.experiments.card_figures import FAILING, FEATURES, PASSING
 from tests.experiments.test_quality_card import FINE, QUALITY
 from tests.toy import write_toy_bundle
 
-FIGURES: dict[str, Any] = {**QUALITY.to_dict(), "features": FEATURES.to_dict(), "privacy": FAILING.to_dict()}
+FIGURES: dict[str, Any] = {
+    **QUALITY.to_dict(),
+    "features": FEATURES.to_dict(),
+    "privacy": BundlePrivacy(FAILING).to_dict(),
+}
 
 
 def bundle(folder: Path) -> Path:
@@ -44,10 +49,12 @@ def test_writes_figures_card_and_warnings(tmp_path: Path) -> None:
     write_measured(folder, FIGURES)
     docs = folder / "docs"
     assert sorted(path.name for path in docs.iterdir()) == ["README.md", "measured.json"]
-    section = "\n\n".join([quality_section(QUALITY), feature_section(FEATURES), privacy_section(FAILING)])
+    section = "\n\n".join(
+        [quality_section(QUALITY), feature_section(FEATURES), privacy_section(BundlePrivacy(FAILING))]
+    )
     assert (docs / "README.md").read_text() == f"# Card\n{BEGIN}\n{section}\n{END}\nend\n"
     measured = read_measured(folder)
-    assert measured == {**FIGURES, "warnings": [*quality_warnings(QUALITY), *privacy_warnings(FAILING)]}
+    assert measured == {**FIGURES, "warnings": [*quality_warnings(QUALITY), *privacy_warnings(BundlePrivacy(FAILING))]}
     assert quality_of(measured) == QUALITY
     after = load_generator(folder)
     assert after.spec == before.spec.replace(warnings=tuple(measured["warnings"]))
@@ -64,8 +71,8 @@ def test_figures_of_other_kinds_stay_and_warnings_go_with_their_reason(tmp_path:
     write_measured(folder, FIGURES)
     write_measured(folder, FINE.to_dict())
     assert read_measured(folder)["features"] == FEATURES.to_dict()
-    assert load_generator(folder).spec.warnings == privacy_warnings(FAILING)
-    write_measured(folder, {"privacy": PASSING.to_dict()})
+    assert load_generator(folder).spec.warnings == privacy_warnings(BundlePrivacy(FAILING))
+    write_measured(folder, {"privacy": BundlePrivacy(PASSING).to_dict()})
     assert load_generator(folder).spec.warnings == ()
     assert quality_of(read_measured(folder)) == FINE
 
@@ -73,9 +80,13 @@ def test_figures_of_other_kinds_stay_and_warnings_go_with_their_reason(tmp_path:
 def test_pairs_have_tables_of_their_own() -> None:
     measured = read_measured(bundle_folder(BUNDLE))
     assert quality_of(measured) is None
-    section = card_section({**measured, "features": FEATURES.to_dict(), "privacy": FAILING.to_dict()})
-    assert section == "\n\n".join([measured_section(measured), feature_section(FEATURES), privacy_section(FAILING)])
-    assert card_warnings({**measured, "privacy": FAILING.to_dict()}) == privacy_warnings(FAILING)
+    section = card_section({**measured, "features": FEATURES.to_dict(), "privacy": BundlePrivacy(FAILING).to_dict()})
+    assert section == "\n\n".join(
+        [measured_section(measured), feature_section(FEATURES), privacy_section(BundlePrivacy(FAILING))]
+    )
+    assert card_warnings({**measured, "privacy": BundlePrivacy(FAILING).to_dict()}) == privacy_warnings(
+        BundlePrivacy(FAILING)
+    )
 
 
 def test_nothing_is_written_into_what_is_no_bundle_with_a_card(tmp_path: Path) -> None:

@@ -117,7 +117,7 @@ def test_command_measures_a_bundle_and_writes_its_card(
     assert capsys.readouterr().out.removeprefix(str(bundle)).strip() in text
     assert load_generator(bundle).spec.warnings == tuple(measured["warnings"])
     assert "The samples cover" in measured["warnings"][0]
-    assert (measured["features"]["extractor"], measured["privacy"]["n_samples"]) == ("random", 20)
+    assert (measured["features"]["extractor"], measured["privacy"]["report"]["n_samples"]) == ("random", 20)
     assert "in random features" in text
     assert "**Privacy:" in text
     assert (bundle / "docs" / "samples.png").stat().st_size > 2000
