@@ -220,13 +220,14 @@ def show(rows: Callable[[bool], Sequence[Row]]) -> None:
 def _cells(row: Row) -> list[str]:
     """What stands in the columns of :func:`markdown`."""
     scale, unit = _scaled(row.value, row.unit)
+    other_scale, other_unit = _scaled(row.other_value, row.unit)
     spread = "" if row.spread is None else f"{_digits(row.spread[0] * scale)} to {_digits(row.spread[1] * scale)}"
     return [
         row.what,
         "" if row.value is None else f"{_digits(row.value * scale)} {unit}".strip(),
         spread,
         row.other,
-        "" if row.other_value is None else f"{_digits(row.other_value * scale)} {unit}".strip(),
+        "" if row.other_value is None else f"{_digits(row.other_value * other_scale)} {other_unit}".strip(),
         "" if row.ratio is None else f"{_digits(row.ratio)} × {row.ratio_means}".strip(),
         _bar(row),
         row.note,

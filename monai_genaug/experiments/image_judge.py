@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from monai_genaug.experiments.classification import train_classifier, untrained_classifier
@@ -63,7 +64,8 @@ def make_judge(parts: RealParts, class_names: Collection[str], work_dir: Path, s
         settings = {"steps": 0, "seed": _SEED}
     key = stage_key(settings, parts.train.sha256, parts.val.sha256)
     state = stored_tensors(work_dir / f"judge_{key}.pt", lambda: _trained(parts, n_classes, settings))
-    network = MedMNISTCNN(images.ndim - 2, images.shape[1], n_classes)
+    with torch.random.fork_rng(devices=[]):
+        network = MedMNISTCNN(images.ndim - 2, images.shape[1], n_classes)
     load_strict(network, state, "the judge's file")
     return Judge(network.eval(), settings["steps"], key)
 

@@ -69,7 +69,8 @@ def preprocessing_for(
     if len(keys) != len(names):
         raise ValueError(f"keys {keys} must run parallel to the outputs {names} of {spec.name!r}.")
     chosen = [spec.outputs[name] for name in names]
-    steps: list[Transform] = [_loader(keys) if load else EnsureTyped(keys)]
+    types = tuple(torch.float32 if output.kind == "image" else None for output in chosen)  # as the loader gives images
+    steps: list[Transform] = [_loader(keys) if load else EnsureTyped(keys, dtype=types)]
     steps.append(_RequireFinited(keys))
     if spec.orientation is not None:
         steps.append(Orientationd(keys, axcodes=spec.orientation, labels=_AXIS_LABELS))

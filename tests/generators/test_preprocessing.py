@@ -81,6 +81,15 @@ def test_percentiles_clip() -> None:
     np.testing.assert_allclose(run(image[None])["t1"][0], expected, atol=1e-4)
 
 
+@pytest.mark.parametrize("intensity", ["percentiles", "minmax"])
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "float64"])
+def test_numbers_of_any_type_give_what_their_float32_gives(dtype: str, intensity: Any) -> None:
+    image = volume()[None].round() // 4
+    expected = run(image, intensity=intensity)["t1"]
+    assert torch.equal(run(image.astype(dtype), intensity=intensity)["t1"], expected)
+    assert torch.equal(run(torch.from_numpy(image.astype(dtype)), intensity=intensity)["t1"], expected)
+
+
 def test_fixed_range_maps_and_clips() -> None:
     image = np.full((1, 8, 8, 8), 50.0, dtype=np.float32)
     image[0, 0], image[0, 1] = -2000, 2000
