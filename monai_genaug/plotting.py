@@ -7,12 +7,15 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-__all__ = ["sample_grid"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["sample_grid", "save_figure"]
 
 _PLANES = ("sagittal", "coronal", "axial")
 _COLOURS = ("#ff4d4d", "#33ccff", "#ffd11a", "#66ff66", "#ff66ff", "#ff9933")
@@ -58,6 +61,19 @@ def sample_grid(
             _draw(axes[row][column], image[column], labels, row, centre, value_range)
         if titles is not None:
             axes[0][column].set_title(titles[column], fontsize=7, color="white", pad=3)
+    return save_figure(figure, path)
+
+
+def save_figure(figure: Figure, path: str | os.PathLike[str]) -> Path:
+    """Writes a figure with a narrow margin; its folder is created if needed, the file replaced atomically.
+
+    Args:
+        figure: with a canvas.
+        path: the file; its ending decides the format, PNG without one.
+
+    Returns:
+        The path.
+    """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}")

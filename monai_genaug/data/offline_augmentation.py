@@ -16,7 +16,6 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
-from filelock import FileLock, Timeout
 from monai.config import KeysCollection
 from monai.data.utils import set_rnd
 from monai.utils import ensure_tuple
@@ -25,6 +24,7 @@ from tqdm import tqdm
 
 from monai_genaug.data.augmented_files import _read_volume, _write_volume
 from monai_genaug.data.image_files import _first_five
+from monai_genaug.data.only_writer import _only_writer
 from monai_genaug.generators.seeding import derive_seed
 
 __all__ = ["read_augmented", "write_augmented"]
@@ -182,25 +182,20 @@ def _new_folder(folder: Path) -> Iterator[Path]:
     if not folder.parent.is_dir():
         raise ValueError(f"{folder.parent} is not a folder.")
     partial, path = folder.with_name(f"{folder.name}.augmenting"), folder.with_name(f"{folder.name}.lock")
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=0)  # the system takes it back from a process that dies
-    except Timeout as error:
-        raise RuntimeError(f"another process is writing {folder}: it holds {path}.") from error
-    try:
-        if folder.exists():
-            raise ValueError(f"{folder} exists already: delete it or use another.")
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir()
+    with _only_writer(folder, path):
         try:
-            yield partial
-            partial.replace(folder)
-        finally:
+            if folder.exists():
+                raise ValueError(f"{folder} exists already: delete it or use another.")
             shutil.rmtree(partial, ignore_errors=True)
-    finally:
-        with suppress(OSError):  # where open files cannot be removed, the lock file stays
-            path.unlink()
-        lock.release()
+            partial.mkdir()
+            try:
+                yield partial
+                partial.replace(folder)
+            finally:
+                shutil.rmtree(partial, ignore_errors=True)
+        finally:
+            with suppress(OSError):  # where open files cannot be removed, the lock file stays
+                path.unlink()
 
 
 def _check_keys(image_keys: Sequence[str], keys: Sequence[str]) -> None:

@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from monai_genaug.data.image_files import _first_five
+from monai_genaug.data.only_writer import _only_writer
 from monai_genaug.data.pool_datalist import _datalist_text, _item_classes, _pool_files, _read_datalist
 from monai_genaug.data.pool_file_formats import PoolFileFormat, _check_format, _read_pool_file, _write_pool_file
 from monai_genaug.generators.base import SampleGenerator, Samples
@@ -164,20 +164,13 @@ def _partial_folder(folder: Path, datalist: str) -> Iterator[Path]:
     """A folder with the data list, to be filled, which becomes ``folder`` when all went well and stays otherwise."""
     partial, path = folder.with_name(f"{folder.name}.partial"), folder.with_name(f".{folder.name}.lock")
     _check_free(folder, partial, datalist)
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=0)  # the system takes it back from a process that dies
-    except Timeout as error:
-        raise RuntimeError(f"another process is writing {folder}: it holds {path}.") from error
-    try:
+    with _only_writer(folder, path):
         _check_free(folder, partial, datalist)  # another process may have been faster
         if not (partial / _LIST).is_file():
             partial.mkdir(exist_ok=True)
             _write_text(datalist, partial / _LIST)
         yield partial
         partial.replace(folder)
-    finally:
-        lock.release()
 
 
 def _check_free(folder: Path, partial: Path, datalist: str) -> None:

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchvision.utils import make_grid
 
+from monai_genaug.plotting import save_figure
+
 __all__ = ["class_picture"]
 
 _COLUMNS = 10
@@ -41,10 +43,7 @@ def class_picture(rows: Mapping[str, Tensor], path: Path) -> None:
         if title != shown:
             axis.set_ylabel(title, fontsize=8, rotation=0, ha="right", va="center")
         shown = title
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}")
-    figure.savefig(temporary, dpi=120, bbox_inches="tight", pad_inches=0.05, format="png")
-    temporary.replace(path)
+    save_figure(figure, path)
 
 
 def _strips(images: Tensor) -> list[NDArray[Any]]:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from monai_genaug.generators import SampleGenerator
+from monai_genaug.plotting import save_figure
 from monai_genaug.quality.audit_items import AuditItems, audited_output
 from monai_genaug.quality.audit_report import AuditReport
 
@@ -60,12 +61,7 @@ def closest_pairs_picture(
         axes[row][0].set_ylabel(_ROWS[row], fontsize=7)
     for column, pair in enumerate(report.pairs):
         axes[0][column].set_title(f"{pair.distance:.2f}, ratio {pair.ratio:.2f}", fontsize=6, pad=2)
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}")
-    figure.savefig(temporary, dpi=120, bbox_inches="tight", pad_inches=0.05, format="png")
-    temporary.replace(target)
-    return target
+    return save_figure(figure, path)
 
 
 def _pairs(report: AuditReport, generator: SampleGenerator, train: AuditItems) -> tuple[Tensor, Tensor]:
