@@ -33,10 +33,11 @@ test: setup  ## all tests (WORKERS=2 processes)
 soak: setup  ## builds of pools that are killed at random, twenty times each
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/soak -o python_files='soak_*.py' -p no:cacheprovider
 
-lint: setup  ## style, types, import layers
+lint: setup  ## style, types, oldest Python, import layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/vermin -q -t=3.10- --no-tips --backport typing_extensions monai_genaug
 	$(BIN)/lint-imports --no-cache
 
 docs: setup  ## the documentation as HTML in docs/_build

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import email
 import os
 import subprocess
 import sys
@@ -46,6 +47,14 @@ def test_the_feature_networks_come_with_their_licence(names: set[str]) -> None:
     weights = "monai_genaug/metrics/features/weights/"
     assert {weights + name for name in ("medical_2d.pt", "medical_3d.pt")} <= names
     assert any(path.endswith(f"/licenses/{weights}LICENSE") for path in names)
+
+
+def test_the_licence_expression_names_code_and_all_shipped_weights(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        (metadata,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+        fields = email.message_from_bytes(archive.read(metadata))
+    weights = {spec.weights_licence for name, spec in list_generators().items() if name not in non_commercial()}
+    assert set(fields["License-Expression"].split(" AND ")) == {"Apache-2.0", *weights}
 
 
 def test_nothing_is_there_of_non_commercial_bundles(names: set[str]) -> None:
