@@ -51,6 +51,11 @@ def export_network(generator: SampleGenerator, path: str | os.PathLike[str]) -> 
         ValueError: another kind of generator, another ending, a latent distribution that cannot be written, or a
             decoder that cannot be written so, because its steps depend on the values of its input, as of a
             ``PerClassVAE``.
+
+    Example:
+        >>> path = mg.export_network(mg.load_generator("breast_us_cgan"), "breast.ts")
+        >>> mg.load_generator(path, trust=True).sample([1, 2], "malignant")["image"].shape
+        torch.Size([2, 1, 28, 28])
     """
     file = Path(path).resolve()
     if file.suffix not in NETWORK_SUFFIXES:
