@@ -10,6 +10,7 @@ import io
 import json
 import os
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -23,7 +24,7 @@ from monai_genaug.generators.module import ModuleGenerator
 from monai_genaug.generators.network import NetworkGenerator
 from monai_genaug.generators.network_file import FILE_FORMAT, NETWORK_SUFFIXES, load_program, sidecar_of
 from monai_genaug.networks import LatentDecoder, PerClassVAE
-from monai_genaug.networks.layers.spectral_gain import SpectralGain
+from monai_genaug.networks.layers.spectral_gain import SpectralGain, filtered_images
 from monai_genaug.weights import write_atomically
 
 __all__ = ["export_network"]
@@ -107,23 +108,24 @@ def _decoding_only(network: LatentDecoder) -> LatentDecoder:
         hook.remove()
     for name, part in list(network.named_children()):
         if isinstance(part, SpectralGain):
-            setattr(network, name, _SettledGain(part))
+            setattr(network, name, _SettledGain(part, network.spatial_shape))
         elif not ran.intersection(part.modules()):
             delattr(network, name)
     return network
 
 
 class _SettledGain(nn.Module):
-    """A gain of which is known whether it does anything; a program must not ask its values."""
+    """A gain for images of one size, of which is known whether it does anything: a program must not ask its values."""
 
-    def __init__(self, gain: SpectralGain) -> None:
+    factor: Tensor
+
+    def __init__(self, gain: SpectralGain, spatial_shape: Sequence[int]) -> None:
         super().__init__()
         self.is_fitted = gain.is_fitted
-        self.filter = gain if gain.is_fitted else nn.Identity()
+        self.register_buffer("factor", gain.factor(spatial_shape))
 
     def forward(self, images: Tensor) -> Tensor:
-        filtered: Tensor = self.filter(images)
-        return filtered
+        return filtered_images(images, self.factor)
 
 
 def _program(generator: SampleGenerator, decoder: nn.Module, inputs: DecoderInputs, program: str) -> bytes:

@@ -19,6 +19,7 @@ from monai_genaug.generators import (
     image_spec,
     load_generator,
 )
+from monai_genaug.generators.network_file import load_program
 from monai_genaug.latent import GaussianMixtureLatent
 from monai_genaug.latent.draws import standard_normal
 from monai_genaug.networks import VAE, DCGANGenerator
@@ -80,6 +81,18 @@ def test_neither_encoder_nor_latent_are_in_the_program(name: str, tmp_path: Path
     kept = dict(load_generator(export_network(generator, tmp_path / name), trust=True).decoder.named_parameters())  # type: ignore[attr-defined]
     assert kept
     assert not [part for part in kept if "encoder" in part or "latent" in part or "posterior" in part]
+
+
+@pytest.mark.parametrize("kind", ["mixture", "conditional_gan", "pair", "joint_vae", "module"])
+def test_programs_are_bound_to_no_device(kind: str, tmp_path: Path) -> None:
+    generator = GENERATORS[kind]()
+    traced = load_generator(export_network(generator, tmp_path / "model.ts"), trust=True)
+    assert isinstance(traced, ModuleGenerator)
+    assert "Device = prim::Constant" not in str(traced.decoder.inlined_graph)
+    path, elsewhere = export_network(generator, tmp_path / "model.pt2"), torch.device("meta")
+    program = load_program(path.read_bytes(), "torch_export", elsewhere)
+    classes = None if generator.spec.classes is None else [0, 1, 1]
+    assert program(*traced.inputs.arguments([1, 2, 3], classes, 1.0, elsewhere)).device == elsewhere
 
 
 @formats
