@@ -10,21 +10,19 @@ import io
 import json
 import os
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from monai_genaug.generators.base import SampleGenerator
 from monai_genaug.generators.decoded_samples import decoded_samples
 from monai_genaug.generators.decoder_inputs import DecoderInputs
 from monai_genaug.generators.decoder_probe import differing_outputs
+from monai_genaug.generators.decoding_part import decoding_part, latent_part
 from monai_genaug.generators.module import ModuleGenerator
 from monai_genaug.generators.network import NetworkGenerator
 from monai_genaug.generators.network_file import FILE_FORMAT, NETWORK_SUFFIXES, load_program, sidecar_of
-from monai_genaug.networks import LatentDecoder, PerClassVAE
-from monai_genaug.networks.layers.spectral_gain import SpectralGain, filtered_images
 from monai_genaug.weights import write_atomically
 
 __all__ = ["export_network"]
@@ -37,8 +35,9 @@ def export_network(generator: SampleGenerator, path: str | os.PathLike[str]) -> 
     """Writes a generator's decoder to one file, and what else makes the generator into ``<file>.json``.
 
     ``load_generator(path, trust=True)`` reads both and gives equal samples. Only what makes samples is written: no
-    encoder, but all of the latent distribution, which of some kinds holds codes of training items. Before anything is
-    written, the program is read back and its samples are compared with the generator's.
+    encoder, but all of the latent distribution, which of some kinds holds codes of training items. A ``PerClassVAE``
+    becomes a program that runs all of its members. Before anything is written, the program is read back and its samples
+    are compared with the generator's.
 
     Args:
         generator: a NetworkGenerator or VAEGenerator, such as one of a bundle, or a ModuleGenerator.
@@ -50,8 +49,7 @@ def export_network(generator: SampleGenerator, path: str | os.PathLike[str]) -> 
 
     Raises:
         ValueError: another kind of generator, another ending, a latent distribution that cannot be written, or a
-            decoder that cannot be written so, because its steps depend on the values of its input, as of a
-            ``PerClassVAE``.
+            decoder that cannot be written so, because its steps depend on the values of its input.
 
     Example:
         >>> path = mg.export_network(mg.load_generator("breast_us_cgan"), "breast.ts")
@@ -85,47 +83,12 @@ def _parts(generator: SampleGenerator) -> tuple[nn.Module, DecoderInputs, tuple[
             return copy.deepcopy(generator.decoder).to(_CPU), generator.inputs, generator.decoder_range
     if isinstance(generator, NetworkGenerator):
         network, n_classes = generator.network, generator.network.n_classes
-        if isinstance(network, PerClassVAE):
-            raise ValueError(
-                f"generator {generator.spec.name!r} has a PerClassVAE, which hands every code to the member of its "
-                "class: no program of fixed steps can. Use the bundle itself."
-            )
-        inputs = DecoderInputs(network.latent, "one_hot" if n_classes else None, n_classes)
-        return _decoding_only(copy.deepcopy(network).to(_CPU)), inputs, (0.0, 1.0)
+        inputs = DecoderInputs(latent_part(network), "one_hot" if n_classes else None, n_classes)
+        return decoding_part(network), inputs, (0.0, 1.0)
     raise ValueError(
         f"generator {generator.spec.name!r} is a {type(generator).__name__}, allowed: NetworkGenerator, VAEGenerator, "
         "ModuleGenerator."
     )
-
-
-def _decoding_only(network: LatentDecoder) -> LatentDecoder:
-    """Drops those parts of a network that a decoding does not run, and settles whether its gains do anything."""
-    ran: set[nn.Module] = set()
-    hooks = [part.register_forward_hook(lambda part, _inputs, _output: ran.add(part)) for part in network.modules()]
-    with torch.no_grad():
-        network(torch.zeros(1, network.code_dim))
-    for hook in hooks:
-        hook.remove()
-    for name, part in list(network.named_children()):
-        if isinstance(part, SpectralGain):
-            setattr(network, name, _SettledGain(part, network.spatial_shape))
-        elif not ran.intersection(part.modules()):
-            delattr(network, name)
-    return network
-
-
-class _SettledGain(nn.Module):
-    """A gain for images of one size, of which is known whether it does anything: a program must not ask its values."""
-
-    factor: Tensor
-
-    def __init__(self, gain: SpectralGain, spatial_shape: Sequence[int]) -> None:
-        super().__init__()
-        self.is_fitted = gain.is_fitted
-        self.register_buffer("factor", gain.factor(spatial_shape))
-
-    def forward(self, images: Tensor) -> Tensor:
-        return filtered_images(images, self.factor)
 
 
 def _program(generator: SampleGenerator, decoder: nn.Module, inputs: DecoderInputs, program: str) -> bytes:

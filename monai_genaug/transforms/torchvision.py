@@ -20,6 +20,8 @@ from monai_genaug.generators.class_labels import ClassLabel
 from monai_genaug.generators.loading import load_generator
 from monai_genaug.generators.seeding import current_rank, current_worker, derive_seed
 from monai_genaug.generators.spec import GeneratorSpec
+from monai_genaug.quality.leakage import OnOverlap
+from monai_genaug.transforms.held_out import _check_held_out, _HeldOut
 from monai_genaug.transforms.label_maps import LabelMap
 from monai_genaug.transforms.matching import Item
 from monai_genaug.transforms.shared_probability import _SharedProbability
@@ -77,6 +79,8 @@ class RandomGenerativeSample(v2.Transform):
             than the generator's: ``v2.Resize``, ``v2.Grayscale(3)``, also ``v2.Normalize``.
         labels_getter: ``"default"`` for the second item of a tuple or what is called label in a dictionary, or a
             function of the sample; of a batch it gives one label per image. None for a sample without labels.
+        held_out, on_overlap: as in :class:`RandGenerativeSampled`; the key of an item's image is the name of the
+            generator's output.
 
     Raises:
         ValueError: an argument that is not allowed; the text names it and the allowed ones.
@@ -103,6 +107,8 @@ class RandomGenerativeSample(v2.Transform):
         truncation: float = 1.0,
         adapt: Callable[[Any], Any] | None = None,
         labels_getter: Callable[[Any], Any] | Literal["default"] | None = "default",
+        held_out: _HeldOut = None,
+        on_overlap: OnOverlap = "warn",
     ) -> None:
         super().__init__()
         loaded = load_generator(generator)
@@ -112,6 +118,7 @@ class RandomGenerativeSample(v2.Transform):
         self._synthesis = _Synthesis(
             loaded, names, names, mode, class_map, mask_map, strength, truncation, _adapt_of(adapt, loaded.spec)
         )
+        _check_held_out(self._synthesis, held_out, on_overlap)
         has_classes = loaded.spec.classes is not None
         self._probability = _SharedProbability(p, self._synthesis.class_map if has_classes else None)
         self._needs_labels = has_classes or self._probability.per_class

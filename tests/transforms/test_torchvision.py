@@ -20,10 +20,14 @@ from torchvision.transforms import v2
 from monai_genaug.generators import (
     FunctionGenerator,
     LatentGenerator,
+    Provenance,
     SampleGenerator,
     build_pool,
+    content_hash,
     image_spec,
+    preprocessing_for,
 )
+from monai_genaug.quality import LeakageError
 from monai_genaug.transforms.torchvision import RandomGenerativeSample
 from tests.ranks import run_ranks
 from tests.toy import toy_generator
@@ -275,6 +279,16 @@ def test_arguments_are_checked(generator: Any, options: dict[str, Any], words: s
         RandomGenerativeSample(generator, **options)
     with pytest.raises(TypeError, match="adapt is 3"):
         RandomGenerativeSample(spec_of(SHAPE), adapt=3)  # type: ignore[arg-type]
+
+
+def test_held_out_items_are_looked_for_among_the_training_items() -> None:
+    items = [{"image": ramp(dtype=torch.float32) ** power} for power in (1, 2, 3)]
+    spec = image_spec("trained", SHAPE, intensity="range", intensity_range=(0.0, 1.0))
+    hashed = content_hash(preprocessing_for(spec, ["image"], load=False)(items[1])["image"])
+    trained = FunctionGenerator(seed_image, spec.replace(provenance=Provenance("toy", item_hashes=(hashed,))))
+    with pytest.raises(LeakageError, match="1 of 3 items are training items"):
+        RandomGenerativeSample(trained, held_out=items, on_overlap="raise")
+    RandomGenerativeSample(trained, held_out=[items[0], items[2]], on_overlap="raise")
 
 
 def test_batches_have_a_coin_and_a_seed_per_item() -> None:
