@@ -12,8 +12,10 @@ from importlib.metadata import version as _version
 from monai_genaug import data, engines, generators, handlers, latent, losses, metrics, networks, quality, transforms
 from monai_genaug.data import SyntheticDataset, plan_counts, plan_replacement
 from monai_genaug.generators import (
+    FunctionGenerator,
     GeneratorSpec,
     LatentGenerator,
+    ModuleGenerator,
     OutputSpec,
     PerClassGenerator,
     Provenance,
@@ -21,6 +23,8 @@ from monai_genaug.generators import (
     SampleGenerator,
     SamplePool,
     build_pool,
+    export_network,
+    image_spec,
     list_generators,
     load_generator,
 )
@@ -43,6 +47,10 @@ __all__ = [
     "SampleGenerator",
     "LatentGenerator",
     "PerClassGenerator",
+    "ModuleGenerator",
+    "FunctionGenerator",
+    "export_network",
+    "image_spec",
     "GeneratorSpec",
     "OutputSpec",
     "Provenance",

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["SpectralGain"]
+__all__ = ["SpectralGain", "filtered_images"]
 
 _BINS = 24
 _PAD = 8  # voxels around the image, against wrapping
@@ -56,17 +56,26 @@ class SpectralGain(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Filtered images, clipped to [0, 1]; the mean intensity stays."""
-        axes = tuple(range(2, images.ndim))
-        padded = functional.pad(images, (_PAD,) * (2 * len(axes)), mode="replicate")
-        shape = padded.shape[2:]
-        position = (_frequency(shape, images.device) * _BINS - 0.5).clamp(0.0, _BINS - 1.0)
+        return filtered_images(images, self.factor(images.shape[2:]))
+
+    def factor(self, spatial_shape: Sequence[int]) -> Tensor:
+        """What the frequencies of images of a size are multiplied by, on the grid of ``rfftn`` of the padded ones."""
+        frequency = _frequency([size + 2 * _PAD for size in spatial_shape], self.gain.device)
+        position = (frequency * _BINS - 0.5).clamp(0.0, _BINS - 1.0)
         below = position.floor().long().clamp(max=_BINS - 2)
         factor = torch.lerp(self.gain[below], self.gain[below + 1], position - below)
-        factor = torch.where(position == 0.0, torch.ones_like(factor), factor)
-        filtered = torch.fft.irfftn(torch.fft.rfftn(padded, dim=axes) * factor, s=list(shape), dim=axes)
-        inner = tuple(slice(_PAD, size - _PAD) for size in shape)
-        cropped: Tensor = filtered[(slice(None), slice(None), *inner)]
-        return cropped.clamp(0.0, 1.0)
+        return torch.where(position == 0.0, torch.ones_like(factor), factor)
+
+
+def filtered_images(images: Tensor, factor: Tensor) -> Tensor:
+    """Images ``(n, c, *spatial)`` whose frequencies are multiplied by ``factor``, clipped to [0, 1]."""
+    axes = tuple(range(2, images.ndim))
+    padded = functional.pad(images, (_PAD,) * (2 * len(axes)), mode="replicate")
+    shape = padded.shape[2:]
+    filtered = torch.fft.irfftn(torch.fft.rfftn(padded, dim=axes) * factor, s=list(shape), dim=axes)
+    inner = tuple(slice(_PAD, size - _PAD) for size in shape)
+    cropped: Tensor = filtered[(slice(None), slice(None), *inner)]
+    return cropped.clamp(0.0, 1.0)
 
 
 def _frequency(shape: Sequence[int], device: torch.device) -> Tensor:
