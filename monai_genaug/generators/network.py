@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.utils.data import get_worker_info
 from typing_extensions import Self
 
+from monai_genaug._help import docs_link
 from monai_genaug.generators.base import SampleGenerator, Samples, checked_seeds
 from monai_genaug.generators.bundle_reference import BundleReference
 from monai_genaug.generators.class_labels import ClassLabel, resolve_class_labels
@@ -206,5 +207,5 @@ def _refuse_gpu_after_fork(device: torch.device) -> None:
             f"a generator on {device} cannot sample in a forked DataLoader worker. Ways out: draw from a pool "
             "(build_pool, SyntheticDataset); sample per batch in the main process (GenerativePrepareBatch); "
             "use monai.data.ThreadDataLoader with num_workers=0; or start workers with "
-            "multiprocessing_context='spawn'."
+            f"multiprocessing_context='spawn'. See {docs_link('how_to/speed')}."
         )
