@@ -39,12 +39,12 @@ lint: setup  ## style, types, import layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-docs: setup  ## the documentation as HTML in docs/_build
+docs: setup  ## the documentation in docs/_build/index.html, and all of its examples
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build
-	@echo "docs/_build/index.html"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/docs -o python_files='docs_*.py' -n $(WORKERS) -p no:cacheprovider
 
 bench: setup  ## everything in benchmarks/, one after the other; writes benchmarks/results.md
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks
 
 clean:  ## remove caches and what demo, docs and builds wrote (not .venv, not runs/)
-	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist docs/_build demo_out
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist docs/_build docs/tutorials/*.ipynb demo_out
