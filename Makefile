@@ -39,8 +39,8 @@ lint: setup  ## style, types, import layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-docs: setup  ## the documentation in docs/_build/index.html, and all of its examples
-	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build
+docs: setup  ## the documentation in docs/_build/html, and all of its examples
+	$(BIN)/sphinx-build -q -E -a -W --keep-going -b html docs docs/_build/html
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/docs -o python_files='docs_*.py' -n $(WORKERS) -p no:cacheprovider
 
 bench: setup  ## everything in benchmarks/, one after the other; writes benchmarks/results.md

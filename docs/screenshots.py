@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-BUILT = Path(__file__).parent / "_build"
+BUILT = Path(__file__).parent / "_build" / "html"
 PAGES = ("index", "how_to/pools", "reference/transforms", "cards", "results/index", "concepts/manifold_sampling")
 WIDTHS = (1280, 420)
 _STORED_THEME = re.compile(r'localStorage\.getItem\("(mode|theme)"\)')

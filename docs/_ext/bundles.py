@@ -24,7 +24,7 @@ _FEATURES = (
 
 def gallery(docs: Path) -> str:
     """A card with picture for each bundle, linked to its page, those that may be used commercially first."""
-    lines = ["::::{grid} 1 1 2 2", ":gutter: 3", ""]
+    lines = ["::::{grid} 1 1 2 2", ":gutter: 3", ":class-container: gallery", ""]
     for name, spec in sorted(list_generators().items(), key=lambda item: "-NC" in item[1].weights_licence):
         folder = bundle_folder(name)
         picture = Path(os.path.relpath(folder / "docs" / "samples.png", docs)).as_posix()
@@ -58,10 +58,12 @@ def bundle_table(docs: Path) -> str:
 
 
 def _first_sentence(bundle: Path) -> str:
-    """That of the card, without its title."""
-    text = (bundle / "docs" / "README.md").read_text(encoding="utf-8")
-    paragraph = " ".join(text.split("\n\n")[1].split())
-    return re.split(r"(?<=[.:])\s+(?=[A-Z])", paragraph)[0]
+    """The first sentence of the card that says what the bundle makes."""
+    text = " ".join((bundle / "docs" / "README.md").read_text(encoding="utf-8").split())
+    found = re.search(r"\bMakes .*?(?=[.:] )", text)
+    if found is None:
+        raise ValueError(f"the card of {bundle.name} has no sentence that starts with 'Makes'.")
+    return f"{found[0]}."
 
 
 def _badges(spec: GeneratorSpec) -> list[str]:

@@ -55,4 +55,5 @@ def _row(parameter: Any) -> str:
 def _default(parameter: Any) -> str:
     if parameter.required:
         return "needed"
-    return "" if parameter.default in (None, False, ()) else f"`{parameter.default}`"
+    silent = parameter.default is None or parameter.default is False or parameter.default == ()
+    return "" if silent else f"`{parameter.default}`"

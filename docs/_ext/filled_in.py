@@ -49,13 +49,6 @@ def _fill(app: Sphinx, docname: str, source: list[str]) -> None:
     source[0] = _MARK.sub(lambda match: _KINDS[match[1]](Path(app.srcdir), match[2]), source[0])
 
 
-def _always_read(app: Sphinx, env: Any, added: set[str], changed: set[str], removed: set[str]) -> list[str]:
-    """Pages that depend on the package, not on their own text alone."""
-    pages = (name for name in env.found_docs if _MARK.search(Path(env.doc2path(name)).read_text(encoding="utf-8")))
-    return sorted(pages)
-
-
 def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("source-read", _fill)
-    app.connect("env-get-outdated", _always_read)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

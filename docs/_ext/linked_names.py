@@ -14,7 +14,7 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.nodes import make_refnode
 
 # Words such as `audit` are commands and folders as well: only names that are no plain words, or that are called.
-_NAME = re.compile(r"(?:mg\.|monai_genaug\.(?:\w+\.)?)?(\w+)(\(.*\))?", re.DOTALL)
+_NAME = re.compile(r"(?:[a-z_]+\.)*(\w+)(\(.*\))?", re.DOTALL)
 _TELLING = re.compile(r"[A-Z_(.]")
 
 

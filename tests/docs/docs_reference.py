@@ -14,7 +14,7 @@ from sphinx.util.inventory import InventoryFile
 from monai_genaug.generators import list_generators
 from tests.docs.code_blocks import ROOT
 
-BUILT = ROOT / "docs" / "_build"
+BUILT = ROOT / "docs" / "_build" / "html"
 SURFACE = json.loads((ROOT / "tests" / "api_surface.json").read_text())
 
 
