@@ -40,12 +40,12 @@ lint: setup  ## style, types, oldest Python, import layers
 	$(BIN)/vermin -q -t=3.10- --no-tips --backport typing_extensions monai_genaug
 	$(BIN)/lint-imports --no-cache
 
-docs: setup  ## the documentation as HTML in docs/_build
-	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build
-	@echo "docs/_build/index.html"
+docs: setup  ## the documentation in docs/_build/html, and all of its examples
+	$(BIN)/sphinx-build -q -E -a -W --keep-going -b html docs docs/_build/html
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/docs -o python_files='docs_*.py' -n $(WORKERS) -p no:cacheprovider
 
 bench: setup  ## everything in benchmarks/, one after the other; writes benchmarks/results.md
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks
 
 clean:  ## remove caches and what demo, docs and builds wrote (not .venv, not runs/)
-	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist docs/_build demo_out
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist docs/_build docs/tutorials/*.ipynb demo_out

@@ -4,47 +4,61 @@
 
 from __future__ import annotations
 
-import re
+import sys
 from importlib.metadata import version as _version
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from sphinx.application import Sphinx
+_HERE = Path(__file__).parent
+sys.path.insert(0, str(_HERE / "_ext"))
 
 project = "monai_genaug"
 author = "monai_genaug contributors"
 project_copyright = author
 release = version = _version("monai-genaug")
 
-extensions = ["myst_parser"]
-source_suffix = {".md": "markdown"}
-exclude_patterns = ["_build"]
-myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "html_image"]
+extensions = [
+    "myst_nb",
+    "sphinx_design",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.napoleon",
+    "filled_in",
+    "linked_names",
+    "mathml",
+    "notebooks",
+]
+exclude_patterns = ["_build", "_ext", "**.ipynb_checkpoints"]
+nb_execution_mode = "off"  # notebooks are committed with their outputs, and run by the tests of the documentation
+nb_merge_streams = True
+suppress_warnings = ["misc.highlighting_failure"]  # shell commands in notebooks, over several lines
+myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist", "dollarmath", "html_image"]
 myst_heading_anchors = 3
+
+autosummary_generate = False
+autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
+autodoc_typehints_format = "short"
+autodoc_default_options = {"members": True, "show-inheritance": True}
+maximum_signature_line_length = 90
+python_use_unqualified_type_names = True
+napoleon_google_docstring = True
+napoleon_numpy_docstring = False
+napoleon_use_ivar = True
+html_math_renderer = "mathml"
 
 html_theme = "pydata_sphinx_theme"
 html_title = f"monai_genaug {release}"
-html_theme_options = {"show_prev_next": False, "secondary_sidebar_items": ["page-toc"]}
-
-# What README.md links to outside docs/ and is a page here.
-_PAGES = {
-    "monai_genaug/bundles/hippocampus_mri_rhvae/docs/README.md": "docs/cards/hippocampus_mri_rhvae.md",
-    "CHANGELOG.md": "docs/changes.md",
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_copy_source = False
+html_show_sourcelink = False
+html_sidebars = {"index": [], "get_started": [], "changes": [], "dependencies": [], "security": [], "contributing": []}
+html_theme_options = {
+    "logo": {"text": "monai_genaug"},
+    "navbar_align": "left",
+    "header_links_before_dropdown": 7,
+    "show_prev_next": False,
+    "secondary_sidebar_items": {"**": ["page-toc"], "index": []},
+    "footer_start": ["copyright"],
+    "footer_end": [],
 }
-_RELATIVE_LINK = re.compile(r'(\]\(|src=")(?![a-z]+:|#|/)')
-
-
-def _readme_first(app: Sphinx, docname: str, source: list[str]) -> None:
-    """Puts README.md at the head of the index page; its links are relative to the folder above this one."""
-    if docname == "index":
-        readme = Path(app.confdir).parent / "README.md"
-        app.env.note_dependency(str(readme))
-        text = readme.read_text(encoding="utf-8")
-        for outside, page in _PAGES.items():
-            text = text.replace(f"]({outside})", f"]({page})")
-        source[0] = _RELATIVE_LINK.sub(r"\1../", text) + "\n\n" + source[0]
-
-
-def setup(app: Sphinx) -> None:
-    app.connect("source-read", _readme_first)

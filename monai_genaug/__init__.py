@@ -2,6 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Generative data augmentation for MONAI.
 
+A generator is a function from (seed, class) to a sample; everything else stores, places, trains or judges samples::
+
+    import monai_genaug as mg
+
+    generator = mg.load_generator("hippocampus_mri_rhvae")      # mg.list_generators() has the others
+    pairs = generator.sample(seeds=range(4))                    # {"image": (4, 1, 48, 64, 48), "mask": ...}
+    transform = mg.RandGenerativeSampled(["image", "label"], generator, prob=0.3)
+
+Start with ``help(mg.load_generator)``, ``help(mg.RandGenerativeSampled)`` and ``help(mg.SyntheticDataset)``; the
+packages ``mg.data``, ``mg.metrics``, ``mg.quality`` and so on hold the rest.
+
 Importing the package loads every component, so that bundle configs find our classes by their short names.
 """
 

@@ -16,6 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from monai_genaug._help import docs_link
+
 __all__ = [
     "MissingWeightsError",
     "UnsafeWeightsError",
@@ -118,7 +120,7 @@ def save_training_state(state: Mapping[str, Any], path: str | os.PathLike[str]) 
     """Writes what a training run needs to go on; the file appears complete, or the previous one stays.
 
     Args:
-        state: nested dicts and lists of tensors, numbers, strings and None: ``state_dict()``s and plain values.
+        state: nested dicts and lists of tensors, numbers, strings and None: state dicts and plain values.
         path: the file to write; its folder must exist.
     """
     buffer = io.BytesIO()
@@ -196,7 +198,10 @@ def _unpickled(data: bytes, path: str | os.PathLike[str]) -> Any:
         return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         if "GLOBAL" in str(error):
-            raise UnsafeWeightsError(f"weights {os.fspath(path)!r} hold more than tensors; not loaded.") from error
+            raise UnsafeWeightsError(
+                f"weights {os.fspath(path)!r} hold more than tensors; not loaded, see "
+                f"{docs_link('security', 'what-is-executed')}."
+            ) from error
         raise WeightsFormatError(f"weights {os.fspath(path)!r} are damaged, or were not written by torch.") from error
     except Exception as error:  # the zip reader and the unpickler have no common error class
         raise WeightsFormatError(f"weights {os.fspath(path)!r} are damaged: {type(error).__name__}.") from error

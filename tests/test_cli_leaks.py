@@ -1,12 +1,11 @@
 # Copyright (c) monai_genaug contributors
 # SPDX-License-Identifier: Apache-2.0
-"""``monai-genaug leakage`` and ``monai-genaug duplicates``, and the commands of their page."""
+"""``monai-genaug leakage`` and ``monai-genaug duplicates``."""
 
 from __future__ import annotations
 
 import json
 import re
-import shlex
 import shutil
 from pathlib import Path
 
@@ -19,8 +18,6 @@ from click.testing import Result
 from monai_genaug.generators import Provenance, load_generator, subject_hash
 from monai_genaug.quality import held_out_hashes
 from tests.cli_data import noise, picture_bundle, run, write_grey, write_list
-
-DOCS = Path(__file__).parents[1] / "docs"
 
 
 @pytest.fixture
@@ -141,25 +138,3 @@ def test_bad_arguments_are_one_line(
     assert result.exit_code == 2
     assert message in result.stderr
     assert result.stdout == ""
-
-
-@pytest.mark.parametrize(
-    ("page", "expected"), [("leakage.md", {"leakage", "duplicates", "audit"}), ("privacy.md", {"audit"})]
-)
-def test_commands_of_the_pages(
-    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: str, expected: set[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    for part, seed in (("train", 5), ("test", 6)):
-        names = [path.name for path in write_grey(tmp_path / "data" / part, noise(12, seed))]
-    for part in ("val", "test"):
-        items = [{"image": f"test/{name}", "patient": f"{part} {name}"} for name in names]
-        write_list(tmp_path / "data" / f"{part}.json", items)
-    blocks = re.findall(r"^```bash\n(.*?)^```", (DOCS / page).read_text(), flags=re.DOTALL | re.MULTILINE)
-    lines = [line for block in blocks for line in block.splitlines() if line.startswith("monai-genaug ")]
-    commands = [shlex.split(line)[1:] for line in lines]
-    assert {words[0] for words in commands} == expected
-    for words in commands:
-        result = run(*words)
-        assert result.exit_code == 0, result.output
-    assert (tmp_path / "audit" / "audit.md").is_file()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from monai_genaug._help import docs_link
 from monai_genaug.cli.errors import usage_errors
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["audit_command"]
 
 _FILES = ("audit.json", "audit.md", "closest_pairs.png")
-_SOURCE = "a folder, list or table of items (see docs/leakage.md)"
+_SOURCE = "a folder, list or table of items (see the page how_to/leakage of the documentation)"
 
 Parts = tuple["AuditItems", "AuditItems"]
 
@@ -195,3 +196,5 @@ def _show(report: AuditReport) -> None:
         f"{report.n_shared} more in both parts were left out; features {report.extractor}."
     )
     console.print(*(privacy_warnings(BundlePrivacy(report)) or ("The privacy audit passes.",)))
+    if not report.ok:
+        console.print(f"What to do: {docs_link('concepts/leakage_and_privacy')}", soft_wrap=True)

@@ -39,10 +39,9 @@ def ham10000_items(
             once (:func:`extract_images`).
 
     Returns:
-        ``{"image": path, "label": id, "class_name": diagnosis, "subject": lesion, "age": years, "sex": text,
-        "site": text}`` per row of the table, sorted by image; paths are absolute. Ids count
-        :data:`HAM10000_CLASSES`. Where the table is empty the age is NaN and a text is ``""``; it also has
-        ``"unknown"``.
+        Per row of the table, sorted by image, a dictionary with ``image`` (absolute path), ``label`` (id, the place in
+        :data:`HAM10000_CLASSES`), ``class_name`` (diagnosis), ``subject`` (lesion), ``age`` (years), ``sex`` and
+        ``site``. Where the table is empty the age is NaN and a text is empty; it also has ``"unknown"``.
 
     Raises:
         FileNotFoundError: the table, the images, or some of the images that the table lists are not there (named).

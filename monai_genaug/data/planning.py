@@ -101,6 +101,12 @@ def plan_replacement(
     Raises:
         ValueError: negative numbers, unknown classes, or more items to replace than there are.
         KeyError: an item without ``class_key`` or ``flag_key``.
+
+    Example:
+        >>> items = [{"label": "benign"}] * 3 + [{"label": "malignant"}]
+        >>> kept, plan = mg.plan_replacement(items, {"benign": 2}, {"malignant": 2}, class_key="label")
+        >>> len(kept), plan
+        (2, {'benign': 0, 'malignant': 2})
     """
     labels = [None if class_key is None else plain_label(item[class_key]) for item in items]
     classes = sorted(set(labels), key=lambda label: (isinstance(label, str), label))

@@ -76,9 +76,13 @@ class SyntheticDataset(Dataset):
         ValueError: keys, classes, counts or a truncation that are not allowed, or a ``cache_dir`` with another pool.
 
     Example:
-        >>> plan = plan_counts(labels, "inverse_frequency", 0.1)
-        >>> data = SyntheticDataset(generator, plan, class_map={0: "malignant", 1: "benign"})
-        >>> train = mix_concatenate(real, data)
+        >>> plan = mg.plan_counts([0] * 10 + [1] * 40, "balance")
+        >>> data = mg.SyntheticDataset("breast_us_cgan", plan, class_map={0: "malignant", 1: "normal or benign"})
+        >>> len(data), data[0]["label"], data[0]["is_synthetic"]
+        (30, 0, True)
+        >>> real = [{"image": torch.zeros(1, 28, 28), "label": 1}]
+        >>> len(mg.data.mix_concatenate(real, data))
+        31
     """
 
     def __init__(

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Does the Frechet distance of an extractor grow with what is done to images?
 
-``python -m monai_genaug.experiments.feature_sanity --dataset-dir <data>`` prints the table of ``docs/metrics.md``.
+``python -m monai_genaug.experiments.feature_sanity --dataset-dir <data>`` prints the table
+of ``docs/results/features.md``.
 """
 
 from __future__ import annotations

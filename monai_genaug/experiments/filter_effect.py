@@ -43,7 +43,7 @@ def measure_filters(
     dataset_dir: Annotated[Path, typer.Option(help="folder of data sets")],
     names: Annotated[list[str] | None, typer.Argument(help="bundles; some shipped ones by default")] = None,
     work_dir: Annotated[Path, typer.Option(help="intermediate results; a stopped run goes on")] = Path("runs/filters"),
-    page: Annotated[Path, typer.Option(help="Markdown with the two marks")] = Path("docs/filters.md"),
+    page: Annotated[Path, typer.Option(help="Markdown with the two marks")] = Path("docs/results/filter_effect.md"),
     candidates: Annotated[int, typer.Option(help="samples per class that the filters choose from")] = 2000,
     fit_steps: Annotated[int, typer.Option(help="of the filter's classifier and of the judge")] = 400,
     steps: Annotated[int, typer.Option(help="of each of the compared trainings")] = 150,

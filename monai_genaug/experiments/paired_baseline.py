@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What paired metrics give when there is no generator at all: the values to hold those of a generator against.
 
-``python -m monai_genaug.experiments.paired_baseline --folder <pictures>`` prints the table of ``docs/metrics.md``.
+``python -m monai_genaug.experiments.paired_baseline --folder <pictures>`` prints the table of
+``docs/concepts/metrics.md``.
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ def lesion_counts(items: Sequence[Mapping[str, Any]], progress: bool = True) -> 
 
 def measure_split_duplicates(
     data_dir: Annotated[Path, typer.Option(help="folder of data sets")],
-    page: Annotated[Path, typer.Option(help="Markdown with the two marks")] = Path("docs/leakage.md"),
+    page: Annotated[Path, typer.Option(help="Markdown with the two marks")] = Path("docs/results/duplicates.md"),
     work_dir: Annotated[Path, typer.Option(help="keeps extracted images and finished stages")] = Path("runs/leakage"),
 ) -> None:
     """Measures and writes the page's tables."""

@@ -36,6 +36,15 @@ class SampleGenerator(ABC):
     Args:
         spec: what the generator makes.
         device: where samples are made and returned.
+
+    Example:
+        >>> class Grey(mg.SampleGenerator):
+        ...     def _generate(self, seeds, classes, truncation):
+        ...         return {"image": torch.stack([torch.full((1, 8, 8), seed % 256 / 255) for seed in seeds])}
+        >>> image = mg.OutputSpec("image", 1, (0, 1), "float32")
+        >>> generator = Grey(mg.GeneratorSpec("grey", {"image": image}, (8, 8)))
+        >>> generator.sample([0, 255])["image"].mean(dim=(1, 2, 3))
+        tensor([0., 1.])
     """
 
     batch_size: int = 32
@@ -117,6 +126,12 @@ class LatentGenerator(SampleGenerator):
     """A generator with an encoder: it can also reconstruct, vary and mix given samples.
 
     Batches are dictionaries from output name to ``(n, channels, *spatial_shape)`` in the generator's space.
+
+    Example:
+        >>> generator = mg.load_generator("breast_us_cvae")
+        >>> batch = generator.sample([1, 2], "malignant")
+        >>> generator.perturb(batch, seeds=[3, 4], strength=0.5, class_label="malignant")["image"].shape
+        torch.Size([2, 1, 28, 28])
     """
 
     @property

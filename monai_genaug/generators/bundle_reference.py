@@ -23,6 +23,7 @@ from typing import Any
 
 import torch
 
+from monai_genaug._help import docs_link
 from monai_genaug.generators.spec import GeneratorSpec
 from monai_genaug.networks import LatentDecoder
 from monai_genaug.weights import load_strict, read_weights
@@ -149,7 +150,10 @@ def _refuse_expressions(value: Any, where: str) -> None:
 def _check_buildable(config: Any, where: str) -> None:
     if not isinstance(config, dict) or config.get("_target_") not in ALLOWED_TARGETS:
         target = config.get("_target_") if isinstance(config, dict) else config
-        raise ValueError(f"{where}._target_ is {target!r}, allowed: {ALLOWED_TARGETS}.")
+        raise ValueError(
+            f"{where}._target_ is {target!r}, allowed: {ALLOWED_TARGETS}. See "
+            f"{docs_link('security', 'third-party-bundles')}."
+        )
     for name, value in config.items():
         if name.startswith("_") and name != "_target_":
             raise ValueError(f"{where}.{name}: the only key with an underscore that is allowed is '_target_'.")

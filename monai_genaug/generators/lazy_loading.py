@@ -10,6 +10,8 @@ import threading
 import torch
 from torch.utils.data import get_worker_info
 
+from monai_genaug._help import docs_link
+
 __all__ = ["loading_lock", "refuse_gpu_after_fork"]
 
 # One lock for all generators, so that none has to be pickled. A child that was forked while another thread of its
@@ -34,7 +36,7 @@ def refuse_gpu_after_fork(device: torch.device) -> None:
             f"a generator on {device} cannot sample in a forked DataLoader worker. Ways out: draw from a pool "
             "(build_pool, SyntheticDataset); sample per batch in the main process (GenerativePrepareBatch); "
             "use monai.data.ThreadDataLoader with num_workers=0; or start workers with "
-            "multiprocessing_context='spawn'."
+            f"multiprocessing_context='spawn'. See {docs_link('how_to/speed')}."
         )
 
 

@@ -41,6 +41,11 @@ def load_generator(
     Raises:
         ValueError: an unknown name (the known ones are listed), a folder that is neither bundle nor pool, or a bundle
             whose config cannot be used.
+
+    Example:
+        >>> generator = mg.load_generator("breast_us_cgan")
+        >>> generator.sample(range(4), "malignant")["image"].shape
+        torch.Size([4, 1, 28, 28])
     """
     if isinstance(source, SampleGenerator):
         return source
@@ -65,7 +70,12 @@ def _of_bundle(folder: Path, device: str | torch.device) -> NetworkGenerator:
 
 
 def list_generators() -> dict[str, GeneratorSpec]:
-    """The shipped generators, sorted by name; reads their configs, not their weights."""
+    """The shipped generators, sorted by name; reads their configs, not their weights.
+
+    Example:
+        >>> mg.list_generators()["breast_us_cgan"].classes
+        {0: 'malignant', 1: 'normal or benign'}
+    """
     return {name: BundleReference.read(_BUNDLES / name).spec for name in _shipped()}
 
 

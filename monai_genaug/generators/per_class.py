@@ -32,6 +32,12 @@ class PerClassGenerator(SampleGenerator):
     Raises:
         ValueError: no members, keys that are no such names or ids, a member with classes of its own, or members that
             make different things (what differs is named).
+
+    Example:
+        >>> head = mg.load_generator("hippocampus_mri_rhvae")
+        >>> both = mg.PerClassGenerator({"site A": head, "site B": head})
+        >>> both.sample([0], "site B")["mask"].shape
+        torch.Size([1, 1, 48, 64, 48])
     """
 
     def __new__(cls, members: Mapping[Any, SampleGenerator], name: str | None = None) -> PerClassGenerator:

@@ -39,6 +39,12 @@ class SamplePool(SampleGenerator):
 
     Raises:
         ValueError: no finished pool, or files that do not fit its ``pool.json``.
+
+    Example:
+        >>> _ = mg.build_pool(mg.load_generator("breast_us_cgan"), {"malignant": 2}, "pool")
+        >>> pool = mg.SamplePool("pool")
+        >>> len(pool), pool[1]["image"].shape
+        (2, torch.Size([1, 28, 28]))
     """
 
     look_ahead = 1

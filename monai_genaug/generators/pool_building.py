@@ -75,6 +75,12 @@ def build_pool(
             Nothing is written then.
         OSError: the disk is full, or what is missing does not fit on it. What is there stays for the next call.
         RuntimeError: another rank has failed.
+
+    Example:
+        >>> generator = mg.load_generator("breast_us_cgan")
+        >>> pool = mg.build_pool(generator, {"malignant": 2, "normal or benign": 1}, "pool", dtype="uint8")
+        >>> len(pool), pool[2]["image"].shape
+        (3, torch.Size([1, 28, 28]))
     """
     ranks = Ranks(distributed)
     folder = Path(folder).resolve()

@@ -79,9 +79,10 @@ class RefreshedPool(SampleGenerator):
             else in it. Nothing is written then.
 
     Example:
-        >>> pool = RefreshedPool(generator, 1000, "pool")
-        >>> pool.prepare(1)  # returns at once
-        >>> pool.switch_to(1)  # waits until it is built
+        >>> pool = mg.RefreshedPool(mg.load_generator("breast_us_cgan"), {"malignant": 2}, "pool")
+        >>> pool.switch_to(1)  # builds it, unless pool.prepare(1) did so in the background
+        >>> pool.generation
+        1
     """
 
     look_ahead = 1

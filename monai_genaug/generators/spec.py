@@ -28,6 +28,10 @@ class OutputSpec:
         dtype: name of the torch dtype, ``"float32"`` for images, an integer type for masks.
         class_names: names of the labels ``0..n-1`` of a mask; empty for an image.
         levels: how many equally spaced values an image takes, 2 for shapes; None for all in the range.
+
+    Example:
+        >>> mg.OutputSpec("mask", 1, (0, 1), "uint8", ("background", "lesion")).value_range
+        (0.0, 1.0)
     """
 
     kind: OutputKind
@@ -61,6 +65,11 @@ class Provenance:
     ``item_hashes`` are hashes of the preprocessed content of every training item
     (:func:`monai_genaug.generators.hashing.content_hash`), since file names differ between copies of a data set.
     ``subject_hashes`` are salted hashes of subject identifiers; they hide nothing from somebody who can list the ids.
+
+    Example:
+        >>> provenance = mg.load_generator("breast_us_cgan").spec.provenance
+        >>> provenance.dataset, len(provenance.item_hashes)
+        ('BreastMNIST', 546)
     """
 
     dataset: str
@@ -106,6 +115,13 @@ class GeneratorSpec:
         data_licence, weights_licence: SPDX identifiers.
         warnings: what a user must know before using the samples, one sentence each.
         provenance: see :class:`Provenance`.
+
+    Example:
+        >>> spec = mg.load_generator("breast_us_cgan").spec
+        >>> spec.spatial_shape, spec.weights_licence
+        ((28, 28), 'CC-BY-4.0')
+        >>> mg.GeneratorSpec.from_json(spec.to_json()) == spec
+        True
     """
 
     name: str

@@ -27,10 +27,11 @@ class FeatureMetric(CumulativeIterationMetric):
     change nothing; errors of the data come from ``aggregate()``, on all ranks alike.
 
     Example:
-        >>> metric = FrechetDistanceMetric()  # doctest: +SKIP
-        >>> for batch in loader:
-        ...     metric(y_pred=extract(generator.sample(seeds)["image"]), y=extract(batch["image"]))
-        >>> metric.aggregate()
+        >>> metric = FrechetDistanceMetric()
+        >>> for batch in (torch.eye(4), 2 * torch.eye(4)):  # in their place: features of batches
+        ...     metric(y_pred=batch, y=batch)
+        >>> round(metric.aggregate(), 6)
+        0.0
     """
 
     _buffers: list[list[Tensor]] | None

@@ -20,9 +20,9 @@ __all__ = ["FrechetDistanceMetric", "frechet_distance"]
 def frechet_distance(real: Tensor, synthetic: Tensor) -> float:
     """Squared 2-Wasserstein distance between Gaussians fitted to two sets of features.
 
-    Heusel et al., arXiv 1706.08500, eq. 6: |m - m'|^2 + Tr(C + C' - 2 (C C')^(1/2)). With centred features X, Y the
-    trace of the root is the nuclear norm of X Y^T over sqrt((n - 1)(m - 1)); it is unchanged when X and Y are replaced
-    by the triangles of their QR decompositions. No matrix root is taken and nothing larger than
+    Heusel et al., arXiv 1706.08500, eq. 6: ``|m - m'|^2 + Tr(C + C' - 2 (C C')^(1/2))``. With centred features X, Y
+    the trace of the root is the nuclear norm of X Y^T over sqrt((n - 1)(m - 1)); it is unchanged when X and Y are
+    replaced by the triangles of their QR decompositions. No matrix root is taken and nothing larger than
     min(n, d) x min(m, d) is decomposed.
 
     It sees means and covariances alone, quality and diversity in one number. It is too large for few samples (two sets

@@ -30,7 +30,7 @@ _TITLES = {
 class AuditThresholds:
     """Largest effects that pass, and how sure the audit must be of a larger one.
 
-    The defaults are calibrated, see docs/privacy.md.
+    The defaults are calibrated, see docs/results/audit_calibration.md.
 
     Args:
         exact_copies: share of samples that equal a training item on 256 levels.

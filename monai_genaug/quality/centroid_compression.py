@@ -25,7 +25,7 @@ def compress_centroids(
 
     The centroids c_i of a trained :class:`RiemannianLatent` are codes of training items: whoever has the file can
     decode them. Here they are clustered by k-means, clusters that are too small join the one next to them, and each
-    cluster K becomes one centroid with one matrix:
+    cluster K becomes one centroid with one matrix::
 
         c_K = mean of c_i over i in K,    M_K = sum over i in K of M_i exp(-|c_K - c_i|^2 / T^2).
 

@@ -40,13 +40,14 @@ def find_duplicates(
     the correlation r of coarse images sqrt(2 - 2 r)) is at most ``near``, mirrored ones and, in 2D, those rotated by 90
     degrees included. Every item is read once; memory grows with the thumbnails alone (1 KB per grey image).
 
-    The default of ``near`` is measured (docs/leakage.md). On the 8,548 images of HAM10000, which says which ones show
-    one lesion, all 64 pairs within 0.1 do, and all 75 within 0.12; between 0.12 and 0.15 it is 20 of 30. No two
-    images of PneumoniaMNIST that differ are nearer than 0.181, no two shapes of AdrenalMNIST3D than 0.199. Copies
-    of 28x28 images with added noise (1 %), less contrast, another gamma (1.2) or JPEG compression (quality 75) all lie
-    within 0.1, and 80 % and more of those with quality 30 or resized to 75 % and back. Copies that are moved or cropped
-    by one pixel of 28 lie among images that are merely alike: those are not found. Images of one ultrasound scan, as
-    in BreastMNIST, do count as near. ``DuplicateReport.nearest`` shows the gap of other data.
+    The default of ``near`` is measured (docs/results/duplicates.md). On the 8,548 images of HAM10000, which says
+    which ones show one lesion, all 64 pairs within 0.1 do, and all 75 within 0.12; between 0.12 and 0.15 it is 20
+    of 30. No two images of PneumoniaMNIST that differ are nearer than 0.181, no two shapes of AdrenalMNIST3D than
+    0.199. Copies of 28x28 images with added noise (1 %), less contrast, another gamma (1.2) or JPEG compression
+    (quality 75) all lie within 0.1, and 80 % and more of those with quality 30 or resized to 75 % and back. Copies
+    that are moved or cropped by one pixel of 28 lie among images that are merely alike: those are not found. Images
+    of one ultrasound scan, as in BreastMNIST, do count as near. ``DuplicateReport.nearest`` shows the gap of other
+    data.
 
     Args:
         groups: part of the data set -> channel-first images ``(C, *spatial)``, 2D or 3D; a sequence may load them when

@@ -60,7 +60,7 @@ def select_instances(
     A generator that is trained on the rest makes better samples of fewer kinds: it gives up what is rare, which may be
     what augmentation is for. With labels, each class is scored and thinned out on its own, as in the authors' code.
 
-    ``"gaussian"``, the paper's choice, is the log-likelihood under a normal distribution that is fitted to the features
+    ``"gaussian"``, the paper's choice, is the log-likelihood under a normal distribution fitted to the features::
 
         H(z) = -1/2 [ln |S| + (z - m)' S^-1 (z - m) + d ln 2 pi]                                    (eq. 1)
 

@@ -94,7 +94,7 @@ def find_label_errors(
     wrong for many items alike is not, nor is an item just below the threshold. It is a list to look at, not one to
     delete. With 5 % of the labels flipped, 78 % of the flipped ones are among the reported ones of 1,000 chest X-rays
     (PneumoniaMNIST) and 78 % of the reported ones were flipped; of 546 breast ultrasound images (BreastMNIST), whose
-    classes overlap in those features, it is 63 % and 15 % (mean intensities of 7x7 cells; docs/leakage.md).
+    classes overlap in those features, it is 63 % and 15 % (mean intensities of 7x7 cells; docs/results/duplicates.md).
 
     Args:
         features: ``(n, d)``; of a network that was not trained with these labels, which it may have learnt by heart.

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from monai_genaug._help import docs_link
 from monai_genaug.generators.base import SampleGenerator
 from monai_genaug.generators.hashing import content_hash, subject_hash
 from monai_genaug.generators.preprocessing import preprocessing_for
@@ -137,7 +138,8 @@ def check_leakage(
         ValueError: an argument that is not allowed, or what :func:`held_out_hashes` refuses.
 
     Example:
-        >>> check_leakage(load_generator("chest_xray_cgan"), test_items, on_overlap="raise").status
+        >>> test_items = [{"image": torch.zeros(1, 28, 28)}]
+        >>> check_leakage(mg.load_generator("chest_xray_cgan"), test_items, on_overlap="raise").status
         'no overlap'
     """
     if on_overlap not in get_args(OnOverlap):
@@ -225,9 +227,10 @@ def _compare(name: str, provenance: Provenance, hashes: HeldOutHashes) -> Leakag
 def _tell(report: LeakageReport, on_overlap: OnOverlap) -> None:
     if on_overlap == "ignore" or report.status == "no overlap":
         return
+    text = f"{report} See {docs_link('how_to/leakage')}."
     if on_overlap == "raise" and report.status == "overlap":
-        raise LeakageError(str(report))
-    warnings.warn(str(report), LeakageWarning, stacklevel=3)
+        raise LeakageError(text)
+    warnings.warn(text, LeakageWarning, stacklevel=3)
 
 
 def _sentence(found: tuple[int, ...] | None, total: int, what: str, verb: str) -> str:

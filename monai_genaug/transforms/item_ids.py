@@ -32,6 +32,10 @@ def assign_ids(
     Raises:
         KeyError: an item without ``key``.
         ValueError: a file outside ``root``, a repeated id, or an item that has another id already.
+
+    Example:
+        >>> mg.assign_ids([{"image": "data/site_a/1.png"}], root="data")[0]["id"]
+        'site_a/1.png'
     """
     base = _absolute(Path(root))
     numbers: dict[str, int] = {}

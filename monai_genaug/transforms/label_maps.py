@@ -10,6 +10,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from monai_genaug._help import docs_link
 from monai_genaug.generators.class_labels import ClassLabel, plain_label
 from monai_genaug.generators.spec import GeneratorSpec, OutputSpec
 
@@ -56,7 +57,7 @@ class _ClassMap:
                 if mapped or self._identity or isinstance(value, str)
                 else (
                     "; integers mean something else in every data set, so give class_map={item value: class name} "
-                    "or class_map='identity'"
+                    f"or class_map='identity', see {docs_link('how_to/matching_items', 'classes')}"
                 )
             )
             raise ValueError(
@@ -126,7 +127,8 @@ class _MaskMap:
         if unknown:
             raise ValueError(
                 f"mask {key!r} has the values {unknown[:10]}, allowed: {sorted(allowed)}; the generator's labels are "
-                f"{_listed(self._labels)}; mask_map={{item value: class name}} translates other values."
+                f"{_listed(self._labels)}; mask_map={{item value: class name}} translates other values, see "
+                f"{docs_link('how_to/matching_items', 'mask-values')}."
             )
 
     def to_generator(self, mask: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from monai.utils import convert_to_tensor
 from torch import Tensor
 from torch.nn import functional
 
+from monai_genaug._help import docs_link
 from monai_genaug.generators.encoder_input import RANGE_TOLERANCE
 from monai_genaug.generators.geometry import axis_codes, voxel_sizes
 from monai_genaug.generators.spec import GeneratorSpec, OutputSpec
@@ -104,7 +105,8 @@ def _check_axes(item: Tensor, spec: GeneratorSpec, key: Any) -> None:
         ):
             raise ValueError(
                 f"item {key!r} has voxel spacing {tuple(round(s, 4) for s in spacing)}, generator {spec.name!r} makes "
-                f"{spec.spacing}: add Spacingd(pixdim={spec.spacing}) before this transform, or give adapt."
+                f"{spec.spacing}: add Spacingd(pixdim={spec.spacing}) before this transform, or give adapt. See "
+                f"{docs_link('how_to/matching_items', 'size-voxels-and-axes')}."
             )
         if spec.orientation is not None and codes not in (None, spec.orientation):
             raise ValueError(
@@ -153,7 +155,8 @@ def _check_image(values: Tensor, spec: GeneratorSpec, output: OutputSpec, key: A
         raise ValueError(
             f"item {key!r} has intensities from {lowest:.6g} to {highest:.6g}, generator {spec.name!r} makes "
             f"{low:g} to {high:g}: scale the items before this transform (generator.preprocessing(keys) does), or give "
-            "adapt, for example adapt=NormalizeIntensityd(keys) where the chain normalises."
+            "adapt, for example adapt=NormalizeIntensityd(keys) where the chain normalises. See "
+            f"{docs_link('how_to/matching_items', 'intensities')}."
         )
 
 

@@ -64,11 +64,24 @@ class GenerativePrepareBatch(PrepareBatch):
     Raises:
         ValueError, TypeError: as :class:`RandGenerativeSampled`.
 
-    Example::
-
-        prepare = GenerativePrepareBatch(("image", "label"), "hippocampus_mri_rhvae", prob=0.3)
-        trainer = SupervisedTrainer(..., prepare_batch=prepare)
-        prepare.attach(trainer)
+    Example:
+        >>> prepare = mg.GenerativePrepareBatch(
+        ...     "image", "breast_us_cgan", prob=1.0, class_key="label", class_map="identity"
+        ... )
+        >>> network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 2))
+        >>> trainer = SupervisedTrainer(
+        ...     device=torch.device("cpu"),
+        ...     max_epochs=1,
+        ...     train_data_loader=[{"image": torch.zeros(2, 1, 28, 28), "label": torch.tensor([0, 1])}],
+        ...     network=network,
+        ...     optimizer=torch.optim.SGD(network.parameters(), 0.1),
+        ...     loss_function=torch.nn.CrossEntropyLoss(),
+        ...     prepare_batch=prepare,
+        ... )
+        >>> prepare.attach(trainer)
+        >>> trainer.run()
+        >>> [bool(item["is_synthetic"]) for item in trainer.state.batch]
+        [True, True]
     """
 
     def __init__(

@@ -106,6 +106,11 @@ class RandGenerativeSample(_RandomSample):
         strength: how far the modes ``"perturb"``, ``"edit"`` and ``"interpolate"`` go.
         truncation: in (0, 1], of the mode ``"sample"``.
         adapt: deterministic array transform, applied to the generated tensor first.
+
+    Example:
+        >>> replace = mg.RandGenerativeSample("breast_us_cgan", prob=1.0)
+        >>> replace(torch.zeros(1, 28, 28), "malignant").shape
+        torch.Size([1, 28, 28])
     """
 
     def __init__(
@@ -213,14 +218,17 @@ class RandGenerativeSampled(_RandomSample, MapTransform):
         ValueError: an argument that is not allowed; the text names it and the allowed ones.
         TypeError: a mode that needs an encoder, and a generator without one.
 
-    Example::
-
-        generator = load_generator("hippocampus_mri_rhvae")
-        train = Compose([
-            *generator.preprocessing(("image", "label")).transforms,
-            RandGenerativeSampled(("image", "label"), generator, prob=0.3),
-            RandFlipd(("image", "label"), prob=0.5),
-        ])
+    Example:
+        >>> generator = mg.load_generator("hippocampus_mri_rhvae")
+        >>> keys = ("image", "label")
+        >>> chain = Compose([
+        ...     *generator.preprocessing(keys, load=False).transforms,
+        ...     mg.RandGenerativeSampled(keys, generator, prob=1.0),
+        ...     RandFlipd(keys, prob=0.5),
+        ... ])
+        >>> item = chain({"image": torch.rand(1, 40, 50, 40), "label": torch.zeros(1, 40, 50, 40)})
+        >>> item["is_synthetic"], item["image"].shape
+        (True, torch.Size([1, 48, 64, 48]))
     """
 
     def __init__(

@@ -43,6 +43,12 @@ class ReplaceWithSynthetic(Transform):
         seed: another seed replaces other items, by other samples.
         truncation: in (0, 1].
         adapt: deterministic array transform, applied to the generated tensor first.
+
+    Example:
+        >>> replace = mg.ReplaceWithSynthetic("breast_us_cgan")
+        >>> first, again = (replace(torch.zeros(1, 28, 28), "patient 7", "malignant") for _ in range(2))
+        >>> torch.equal(first, again)
+        True
     """
 
     backend = [TransformBackends.TORCH]
@@ -110,6 +116,12 @@ class ReplaceWithSyntheticd(MapTransform):
 
     Raises:
         ValueError: an argument that is not allowed; the text names it and the allowed ones.
+
+    Example:
+        >>> replace = mg.ReplaceWithSyntheticd("image", "breast_us_cgan", id_key="id", class_key="class_name")
+        >>> item = replace({"image": torch.zeros(1, 28, 28), "id": "patient 7", "class_name": "malignant"})
+        >>> item["is_synthetic"]
+        True
     """
 
     backend = [TransformBackends.TORCH]

@@ -2,13 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from monai_genaug.experiments.card_text import BEGIN, END
 from monai_genaug.experiments.filter_effect import measure_filter_effect, measure_filters
@@ -86,20 +83,3 @@ def test_writes_the_page(genaug_data: Path, tmp_path: Path) -> None:
     assert text.startswith(f"before\n{BEGIN}\n### breast_us_cvae\n\nAccepted of 24 samples")
     assert text.endswith(f"{END}\nafter\n")
     assert "| filter | malignant | normal or benign |" in text
-
-
-def test_examples_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    page = (Path(__file__).parents[2] / "docs" / "filters.md").read_text()
-    names: dict[str, Any] = {}
-    for block in re.findall(r"^```python\n(.*?)^```", page, flags=re.DOTALL | re.MULTILINE):
-        exec(block, names)
-    criteria, images = names["criteria"], names["images"]
-    assert images.shape == (8, 1, 28, 28)
-    assert 0 < names["share"] <= 1
-    assert all(bool(one.accept({"image": images}, [0] * 8).all()) for one in criteria)
-    made = torch.stack([names["pool"][i]["image"] for i in range(40)])
-    accepted = [one.accept({"image": made}, [0] * 20 + [1] * 20) for one in criteria]
-    assert names["kept"].tolist() == (accepted[0] & accepted[1]).nonzero().flatten().tolist()
-    assert (len(names["dense"]), len(names["odd"])) == (30, 5)
-    assert set(names["suspects"]) <= set(range(60))

@@ -23,8 +23,8 @@ _FOLDER = Path(__file__).parent / "weights"
 class MedicalFeatures(FeatureExtractor):
     """Features of a small network trained on medical images; no download.
 
-    It tells modalities and classes, orientation, noise, blur, contrast and colour apart (see ``docs/metrics.md`` for
-    the images and figures of its training). Each feature has mean 0 and variance 1 over its training images. It has
+    It tells modalities and classes, orientation, noise, blur, contrast and colour apart; ``docs/results/features.md``
+    has the images and figures of its training. Each feature has mean 0 and variance 1 over its training images. It has
     seen few modalities: look at :class:`RandomFeatures` too where yours is none of them.
 
     Args:

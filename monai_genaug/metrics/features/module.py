@@ -40,8 +40,10 @@ class ModuleFeatures(FeatureExtractor):
         ValueError: a layer that does not exist or gives no such output, or mean and std of another length.
 
     Example:
-        >>> weights = torchvision.models.ResNet18_Weights.DEFAULT  # doctest: +SKIP
-        >>> extract = ModuleFeatures(torchvision.models.resnet18(weights), "avgpool", (224, 224))
+        >>> network = torchvision.models.resnet18(weights=None)  # in its place: a trained one
+        >>> extract = ModuleFeatures(network, "avgpool", (64, 64))
+        >>> extract(torch.rand(2, 3, 32, 32)).shape
+        torch.Size([2, 512])
     """
 
     mean: Tensor

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from monai_genaug._help import docs_link
 from monai_genaug.metrics.features.module import ModuleFeatures
 
 __all__ = ["TorchScriptFeatures"]
@@ -46,7 +47,10 @@ class TorchScriptFeatures(ModuleFeatures):
         if not file.is_file():
             raise FileNotFoundError(f"{file} does not exist.")
         if not trust:
-            raise ValueError(f"{file} holds code that runs when it is read: give trust=True if you know its origin.")
+            raise ValueError(
+                f"{file} holds code that runs when it is read: give trust=True if you know its origin; see "
+                f"{docs_link('security', 'what-is-executed')}."
+            )
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "`torch.jit.load` is deprecated", FutureWarning)
             module = torch.jit.load(str(file), map_location="cpu")
