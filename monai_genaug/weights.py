@@ -30,6 +30,7 @@ __all__ = [
     "save_training_state",
     "save_weights",
     "state_sha256",
+    "write_atomically",
 ]
 
 KEPT_WHEN_HALVED = ("latent.",)
@@ -87,7 +88,7 @@ def save_weights(
     _check_state(stored, "the state to save, as float16 (largest value 65504),")
     buffer = io.BytesIO()  # torch.save writes a file's name into it, so that only a buffer gives equal bytes
     torch.save(stored, buffer)
-    _write_atomically(buffer.getvalue(), Path(path))
+    write_atomically(buffer.getvalue(), Path(path))
     return hashlib.sha256(buffer.getvalue()).hexdigest()
 
 
@@ -122,7 +123,7 @@ def save_training_state(state: Mapping[str, Any], path: str | os.PathLike[str]) 
     """
     buffer = io.BytesIO()
     torch.save(dict(state), buffer)
-    _write_atomically(buffer.getvalue(), Path(path))
+    write_atomically(buffer.getvalue(), Path(path))
 
 
 def read_training_state(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -223,7 +224,8 @@ def _check_state(state: object, what: str) -> None:
         raise WeightsFormatError(f"{what}: values that are not finite in {broken}.")
 
 
-def _write_atomically(data: bytes, path: Path) -> None:
+def write_atomically(data: bytes, path: Path) -> None:
+    """Writes a file that appears complete, or the previous one stays; its folder must exist."""
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as file:

@@ -6,10 +6,14 @@ from __future__ import annotations
 
 from monai_genaug.generators.base import LatentGenerator, SampleGenerator
 from monai_genaug.generators.class_labels import plain_label, resolve_class_labels
+from monai_genaug.generators.function import FunctionGenerator
 from monai_genaug.generators.hashing import content_hash, subject_hash
+from monai_genaug.generators.image_spec import image_spec
 from monai_genaug.generators.latent import VAEGenerator
 from monai_genaug.generators.loading import bundle_folder, list_generators, load_generator, read_spec
+from monai_genaug.generators.module import ModuleGenerator
 from monai_genaug.generators.network import NetworkGenerator
+from monai_genaug.generators.network_export import export_network
 from monai_genaug.generators.per_class import PerClassGenerator
 from monai_genaug.generators.pool import SamplePool
 from monai_genaug.generators.pool_building import build_pool
@@ -24,12 +28,16 @@ __all__ = [
     "NetworkGenerator",
     "VAEGenerator",
     "PerClassGenerator",
+    "ModuleGenerator",
+    "FunctionGenerator",
     "SamplePool",
     "RefreshedPool",
     "build_pool",
     "load_generator",
     "list_generators",
     "bundle_folder",
+    "export_network",
+    "image_spec",
     "GeneratorSpec",
     "OutputSpec",
     "Provenance",

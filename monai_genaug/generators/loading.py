@@ -13,7 +13,9 @@ import torch
 from monai_genaug.generators.base import SampleGenerator
 from monai_genaug.generators.bundle_reference import CONFIG_FILE, BundleReference
 from monai_genaug.generators.latent import VAEGenerator
+from monai_genaug.generators.module import ModuleGenerator
 from monai_genaug.generators.network import NetworkGenerator
+from monai_genaug.generators.network_file import NETWORK_SUFFIXES, NetworkFile
 from monai_genaug.generators.pool import SamplePool
 from monai_genaug.generators.pool_record import POOL_FILE
 from monai_genaug.generators.spec import GeneratorSpec
@@ -25,15 +27,16 @@ _BUNDLES = Path(__file__).resolve().parent.parent / "bundles"
 
 
 def load_generator(
-    source: str | os.PathLike[str] | SampleGenerator, device: str | torch.device = "cpu"
+    source: str | os.PathLike[str] | SampleGenerator, device: str | torch.device = "cpu", trust: bool = False
 ) -> SampleGenerator:
     """A generator from wherever it is.
 
     Args:
         source: the name of a shipped bundle (see :func:`list_generators`), the folder of a bundle or of a finished
-            pool, or a generator, which is returned as it is. A name goes before a folder of that name; ``./name``
-            is the folder.
+            pool, a file that :func:`export_network` wrote, or a generator, which is returned as it is. A name goes
+            before a folder of that name; ``./name`` is the folder.
         device: where a loaded generator makes and returns samples.
+        trust: whether to read files that may run code while they are read; bundles and pools of this package do not.
 
     Raises:
         ValueError: an unknown name (the known ones are listed), a folder that is neither bundle nor pool, or a bundle
@@ -44,6 +47,8 @@ def load_generator(
     if source in _shipped():
         return _of_bundle(bundle_folder(str(source)), device)
     folder = Path(source)
+    if folder.suffix in NETWORK_SUFFIXES and folder.is_file():
+        return ModuleGenerator.from_file(NetworkFile.read(folder, trust), device)
     if (folder / POOL_FILE).is_file():
         return SamplePool(folder, device)
     if (folder / CONFIG_FILE).is_file():

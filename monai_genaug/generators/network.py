@@ -6,19 +6,19 @@ from __future__ import annotations
 
 import copy
 import os
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from torch.utils.data import get_worker_info
 from typing_extensions import Self
 
 from monai_genaug.generators.base import SampleGenerator, Samples, checked_seeds
 from monai_genaug.generators.bundle_reference import BundleReference
 from monai_genaug.generators.class_labels import ClassLabel, resolve_class_labels
+from monai_genaug.generators.decoded_samples import decoded_samples
+from monai_genaug.generators.lazy_loading import loading_lock, refuse_gpu_after_fork
 from monai_genaug.generators.spec import GeneratorSpec
 from monai_genaug.networks import LatentDecoder
 from monai_genaug.weights import state_sha256
@@ -85,9 +85,9 @@ class NetworkGenerator(SampleGenerator):
             RuntimeError: on a GPU in a forked loader worker.
             ValueError: config or weights that cannot be used.
         """
-        _refuse_gpu_after_fork(self._device)
+        refuse_gpu_after_fork(self._device)
         if self._network is None:
-            with _loading:
+            with loading_lock():
                 if self._network is None:
                     assert self._reference is not None
                     network = self._reference.build_network()
@@ -111,21 +111,7 @@ class NetworkGenerator(SampleGenerator):
         return self.network.draw_latent(seeds, classes, truncation).to(self._device)
 
     def _decode(self, z: Tensor, classes: Sequence[int] | None) -> Samples:
-        network = self.network
-        decoded = network(self._with_class(z.to(self._device, torch.float32), classes))
-        samples: Samples = {}
-        for name, output in self._spec.outputs.items():
-            if output.kind == "image":
-                low, high = output.value_range
-                image = decoded[:, : network.image_channels]
-                if output.levels is not None:
-                    image = (image * (output.levels - 1)).round() / (output.levels - 1)
-                samples[name] = (low + (high - low) * image).clamp(low, high)
-            else:
-                logits = decoded[:, network.image_channels :]
-                labels = logits.max(dim=1, keepdim=True).indices  # on a CPU, argmax takes six times as long
-                samples[name] = labels.to(getattr(torch, output.dtype))
-        return samples
+        return decoded_samples(self.network(self._with_class(z.to(self._device, torch.float32), classes)), self._spec)
 
     def _with_class(self, z: Tensor, classes: Sequence[int] | None) -> Tensor:
         numbers = None if classes is None else torch.tensor(classes, device=self._device)
@@ -183,28 +169,3 @@ def _facts(network: LatentDecoder, spec: GeneratorSpec) -> dict[str, tuple[Any, 
         "numbers of the classes": (sorted(spec.classes or ()), list(range(network.n_classes))),
         "truncation": (spec.truncation, network.supports_truncation),
     }
-
-
-# One lock for all generators, so that none has to be pickled. A child that was forked while another thread of its
-# parent held it would wait for ever, hence it gets a new one.
-_loading = threading.Lock()
-_is_forked = False
-
-
-def _after_fork() -> None:
-    global _loading, _is_forked
-    _loading, _is_forked = threading.Lock(), True
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork either
-    os.register_at_fork(after_in_child=_after_fork)
-
-
-def _refuse_gpu_after_fork(device: torch.device) -> None:
-    if device.type == "cuda" and _is_forked and get_worker_info() is not None:
-        raise RuntimeError(
-            f"a generator on {device} cannot sample in a forked DataLoader worker. Ways out: draw from a pool "
-            "(build_pool, SyntheticDataset); sample per batch in the main process (GenerativePrepareBatch); "
-            "use monai.data.ThreadDataLoader with num_workers=0; or start workers with "
-            "multiprocessing_context='spawn'."
-        )

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-import torch
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from torch import Tensor
@@ -24,12 +23,11 @@ from monai_genaug.generators.pool_ranks import Ranks
 from monai_genaug.generators.pool_record import POOL_FILE, PoolRecord, resolve_plan, usual_block_size
 from monai_genaug.generators.pool_storage import StorageType, check_storage_type, encode
 from monai_genaug.generators.pool_writing import PartialPool
-from monai_genaug.generators.spec import OutputSpec
+from monai_genaug.generators.sample_checks import check_output
 
 __all__ = ["build_pool"]
 
 _LOCK_SECONDS = 10.0  # between two looks at the other ranks, while rank 0 waits for the lock
-_TOLERANCE = 1e-4  # of the value range, by which the contract lets pixels vary
 
 
 def build_pool(
@@ -214,18 +212,5 @@ def _sample_items(generator: SampleGenerator, record: PoolRecord, items: range) 
     samples = generator.sample([record.item_seed(item) for item in items], classes, record.truncation)
     made = {name: samples[name].cpu().contiguous() for name in record.outputs}
     for name, values in made.items():
-        _check_samples(name, values, (len(items), *record.shape(name)[1:]), record.generator.outputs[name])
+        check_output(name, values, (len(items), *record.shape(name)[1:]), record.generator.outputs[name])
     return made
-
-
-def _check_samples(name: str, values: Tensor, shape: tuple[int, ...], output: OutputSpec) -> None:
-    dtype = str(values.dtype).removeprefix("torch.")
-    if tuple(values.shape) != shape or dtype != output.dtype:
-        raise ValueError(
-            f"the generator made {name!r} as {dtype} {tuple(values.shape)}, its spec says {output.dtype} {shape}."
-        )
-    low, high = output.value_range
-    smallest, largest = (float(value) for value in torch.aminmax(values))
-    slack = _TOLERANCE * (high - low) if output.kind == "image" else 0.0
-    if not (low - slack <= smallest and largest <= high + slack):  # false for NaN, too
-        raise ValueError(f"the generator made {name!r} from {smallest} to {largest}, its spec says {low} to {high}.")

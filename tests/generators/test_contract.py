@@ -32,6 +32,7 @@ from monai_genaug.generators import (
 from monai_genaug.networks import RHVAE
 from tests.ranks import run_ranks
 from tests.toy import CHANNELS, LABELS, toy_generator, toy_spec, write_toy_bundle
+from tests.toy_decoders import exported_generator, function_generator, module_generator
 from tests.toy_families import family_generator, write_family_bundle
 
 SHAPE = (8, 8, 8)
@@ -59,12 +60,19 @@ MAKERS: dict[str, Callable[[Path], SampleGenerator]] = {
     "per_class_vae": lambda folder: family_generator("per_class_vae", SHAPE),
     "gan": lambda folder: family_generator("gan", SHAPE),
     "conditional_gan": lambda folder: load_generator(write_family_bundle(folder / "cgan", "conditional_gan", SHAPE)),
+    "module": lambda folder: module_generator(SHAPE),
+    "torchscript": lambda folder: exported_generator(SHAPE, folder / "model.ts"),
+    "torch_export": lambda folder: exported_generator(SHAPE, folder / "model.pt2"),
+    "function": lambda folder: function_generator(),
+    "global_function": lambda folder: function_generator(uses_global_state=True),
 }
 every_kind = pytest.mark.parametrize("kind", MAKERS)
 with_encoder = pytest.mark.parametrize(
-    "kind", [kind for kind in MAKERS if kind not in ("pool", "refreshed_pool", "gan", "conditional_gan")]
+    "kind", ["network", "bundle", "conditional", "riemannian", "conditional_vae", "per_class_vae"]
 )
-with_classes = pytest.mark.parametrize("kind", ["conditional", "conditional_vae", "per_class_vae", "conditional_gan"])
+with_classes = pytest.mark.parametrize(
+    "kind", ["conditional", "conditional_vae", "per_class_vae", "conditional_gan", "module", "torchscript"]
+)
 
 
 @pytest.fixture
@@ -174,7 +182,9 @@ def test_deepcopy_is_the_same_handle(generator: SampleGenerator) -> None:
     assert copy.deepcopy({"transform": [generator]})["transform"][0] is generator
 
 
-@pytest.mark.parametrize("kind", ["bundle", "pool", "conditional_vae", "conditional_gan"])
+@pytest.mark.parametrize(
+    "kind", ["bundle", "pool", "conditional_vae", "conditional_gan", "torchscript", "torch_export", "function"]
+)
 def test_pickle_carries_a_reference(generator: SampleGenerator) -> None:
     expected = sample(generator, SEEDS)
     generator.batch_size = 5
@@ -186,7 +196,7 @@ def test_pickle_carries_a_reference(generator: SampleGenerator) -> None:
     assert_same(sample(again, SEEDS), expected)
 
 
-@pytest.mark.parametrize("kind", ["network", "conditional", "riemannian", "per_class_vae", "gan"])
+@pytest.mark.parametrize("kind", ["network", "conditional", "riemannian", "per_class_vae", "gan", "module"])
 def test_generators_in_memory_survive_pickling(generator: SampleGenerator) -> None:
     again: SampleGenerator = pickle.loads(pickle.dumps(generator))
     assert again.spec == generator.spec
@@ -279,7 +289,10 @@ def test_truncation_is_refused_where_there_is_none(generator: SampleGenerator) -
         generator.sample([1], truncation=0.5)
 
 
-@pytest.mark.parametrize("kind", ["network", "bundle", "conditional", "conditional_vae", "gan", "conditional_gan"])
+@pytest.mark.parametrize(
+    "kind",
+    ["network", "bundle", "conditional", "conditional_vae", "gan", "conditional_gan", "module", "torch_export"],
+)
 def test_truncation_approaches_the_mean(generator: SampleGenerator) -> None:
     labels = None if generator.spec.classes is None else 0
     spread = [generator.sample(SEEDS, labels, truncation)["image"].std(dim=0).mean() for truncation in (1.0, 0.1, 0.01)]
