@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from monai_genaug.cli.errors import usage_errors
-from monai_genaug.cli.opening import Device, bundle_completions, open_generator
+from monai_genaug.cli.opening import Device, Trust, bundle_completions, open_generator
 from monai_genaug.cli.outputs import check_report_folder, write_report
 from monai_genaug.cli.printing import AsJson, Force, print_json_text, show_table, wide_console
 
@@ -52,7 +52,7 @@ def evaluate_command(
     truncation: Annotated[float, typer.Option(help="of new samples, in (0, 1]")] = 1.0,
     seed: Annotated[int, typer.Option(help="of new samples and of the halves")] = 0,
     device: Device = "cpu",
-    trust: Annotated[bool, typer.Option("--trust", help="run the code of a TorchScript file")] = False,
+    trust: Trust = False,
     out: Annotated[Path | None, typer.Option(help=f"folder for {' and '.join(_FILES)}")] = None,
     force: Force = False,
     as_json: AsJson = False,
@@ -76,7 +76,7 @@ def evaluate_command(
         if name is None and synthetic is None:
             raise ValueError("needed: NAME, or --synthetic.")
         keys = ItemKeys(image_key, class_key, subject=subject_key)
-        generator = None if name is None else open_generator(name, device)
+        generator = None if name is None else open_generator(name, device, trust)
         sources = {"real": listed_items(real, keys)}
         if synthetic is not None:
             sources["synthetic"] = listed_items(synthetic, keys)

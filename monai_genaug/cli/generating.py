@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from monai_genaug.cli.errors import usage_errors
-from monai_genaug.cli.opening import Device, GeneratorName, open_generator
+from monai_genaug.cli.opening import Device, GeneratorName, Trust, bundle_completions, open_generator
+from monai_genaug.cli.outputs import check_free_files
 from monai_genaug.cli.printing import AsJson, Force, print_json_text
 
 if TYPE_CHECKING:
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["convert_command", "generate_command"]
 
-_FORMATS = "pool, nifti, png or npz"
+_FORMATS = "pool, nifti, png, npz"
+_PROGRAMS = {"torchscript": (".ts", ".pt"), "torch_export": (".pt2",)}
 
 
 def generate_command(
@@ -36,6 +38,7 @@ def generate_command(
     truncation: Annotated[float, typer.Option(help="in (0, 1]; 1 is the whole distribution")] = 1.0,
     batch_size: Annotated[int | None, typer.Option(min=1, help="samples made at once: memory, not content")] = None,
     device: Device = "cpu",
+    trust: Trust = False,
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
@@ -47,7 +50,7 @@ def generate_command(
     from monai_genaug.data.generated_files import write_samples
 
     with usage_errors():
-        generator = open_generator(name, device)
+        generator = open_generator(name, device, trust)
         if batch_size is not None:
             generator.batch_size = batch_size
         wanted = plan_given(count, plan or [], generator.spec.classes)
@@ -59,20 +62,51 @@ def generate_command(
 
 def convert_command(
     source: Annotated[
-        str, typer.Argument(metavar="SOURCE", help="a pool, or a folder of its files or their datalist.json")
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="a pool, a folder of its files or their datalist.json; for a program a generator as in generate",
+            autocompletion=bundle_completions,
+        ),
     ],
-    to: Annotated[str, typer.Option(help=_FORMATS)],
-    out: Annotated[Path, typer.Option(help="the new folder")],
+    to: Annotated[str, typer.Option(help=f"{_FORMATS}; programs: {', '.join(_PROGRAMS)}")],
+    out: Annotated[Path, typer.Option(help="the new folder; for a program the file, which ends as its kind does")],
+    trust: Trust = False,
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write a pool as image files, files as a pool, or files in another format."""
+    """Write a pool as image files, files as a pool or in another format, or a generator's network as a program.
+
+    A program runs without this package's network classes; torchscript ends in .ts or .pt, torch_export in .pt2.
+    """
     from monai_genaug.data.generated_files import convert_samples
 
+    if to in _PROGRAMS:
+        _write_program(source, to, out, trust, force, as_json)
+        return
     with usage_errors():
+        if to not in _FORMATS.split(", "):
+            raise ValueError(f"to is {to!r}, allowed: {_FORMATS}, {', '.join(_PROGRAMS)}.")
         kind: Any = to
         record = convert_samples(source, out, kind, overwrite=force)
     _report(record, out, to, as_json)
+
+
+def _write_program(source: str, to: str, out: Path, trust: bool, force: bool, as_json: bool) -> None:
+    from monai_genaug.generators import export_network
+
+    sidecar = out.with_name(f"{out.name}.json")
+    with usage_errors():
+        if out.suffix not in _PROGRAMS[to]:
+            raise ValueError(f"out is {out}, needed for {to}: a name that ends in {' or '.join(_PROGRAMS[to])}.")
+        check_free_files([out, sidecar], force)
+        if not out.absolute().parent.is_dir():
+            raise NotADirectoryError(f"{out.absolute().parent} is not a folder.")
+        export_network(open_generator(source, trust=trust), out)
+    if as_json:
+        print_json_text({"files": [str(out), str(sidecar)], "format": to})
+    else:
+        typer.echo(f'generator = monai_genaug.load_generator("{out}", trust=True)')
 
 
 def _report(record: PoolRecord, out: Path, file_format: str, as_json: bool) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from monai_genaug.cli.errors import usage_errors
-from monai_genaug.cli.opening import GeneratorName, open_generator
+from monai_genaug.cli.opening import GeneratorName, Trust, open_generator
 from monai_genaug.cli.printing import AsJson, print_json_text, show_table
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def leakage_command(
     subject_key: Annotated[
         str | None, typer.Option(help="of the subject; for folders a regular expression with one group")
     ] = None,
+    trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
     """Look for validation or test items among the training items of a generator.
@@ -43,7 +44,7 @@ def leakage_command(
 
     reports: dict[str, LeakageReport] = {}
     with usage_errors():
-        generator = open_generator(name)
+        generator = open_generator(name, trust=trust)
         subject = None if subject_key is None else "subject"
         for source in held_out:
             items = listed_items(source, ItemKeys(image_key, subject=subject_key))

@@ -11,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from monai_genaug.generators import SampleGenerator
 
-__all__ = ["Device", "GeneratorName", "bundle_completions", "open_generator"]
+__all__ = ["Device", "GeneratorName", "Trust", "bundle_completions", "open_generator"]
 
 
 def bundle_completions(incomplete: str) -> list[tuple[str, str]]:
@@ -26,19 +26,24 @@ GeneratorName = Annotated[
     str,
     typer.Argument(
         metavar="NAME",
-        help="name of a shipped generator, or folder of a bundle or pool",
+        help="name of a shipped generator, folder of a bundle or pool, or exported network file",
         autocompletion=bundle_completions,
     ),
 ]
 Device = Annotated[str, typer.Option(help="where samples are made: cpu, cuda, cuda:1 ...")]
+Trust = Annotated[
+    bool,
+    typer.Option("--trust", help="read files that may run code while they are read: only if you know their origin"),
+]
 
 
-def open_generator(name: str, device: str = "cpu") -> SampleGenerator:
+def open_generator(name: str, device: str = "cpu", trust: bool = False) -> SampleGenerator:
     """The generator that a command is given.
 
     Args:
         name: see :func:`~monai_genaug.generators.load_generator`.
         device: where samples are made.
+        trust: whether to read files that may run code while they are read.
 
     Raises:
         ValueError: an unknown name (the known ones are listed), a folder that is neither bundle nor pool, a config
@@ -53,4 +58,4 @@ def open_generator(name: str, device: str = "cpu") -> SampleGenerator:
         torch.empty(1, device=place)
     except (RuntimeError, AssertionError) as error:  # an unknown name; torch without CUDA
         raise ValueError(f"device {device!r} cannot be used: {str(error).splitlines()[0]}") from error
-    return load_generator(name, place)
+    return load_generator(name, place, trust)

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from monai_genaug.cli.errors import usage_errors
-from monai_genaug.cli.opening import Device, GeneratorName, open_generator
+from monai_genaug.cli.opening import Device, GeneratorName, Trust, open_generator
 from monai_genaug.cli.outputs import check_free_files
 from monai_genaug.cli.printing import AsJson, Force, print_json_text
 
@@ -32,6 +32,7 @@ def preview_command(
         bool, typer.Option("--gif", help="also an animation of turning volumes, beside the picture")
     ] = False,
     device: Device = "cpu",
+    trust: Trust = False,
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
@@ -47,7 +48,7 @@ def preview_command(
         if turning == out:
             raise ValueError(f"out is {out}, needed: the name of the picture; the animation lies beside it as .gif.")
         check_free_files([out, *([] if turning is None else [turning])], force)
-        generator = open_generator(name, device)
+        generator = open_generator(name, device, trust)
         wanted = classes_given(classes or [], generator.spec.classes)
         files = draw_preview(generator, chosen, out, wanted, truncation or [1.0], turning)
     if as_json:
