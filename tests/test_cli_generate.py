@@ -150,6 +150,7 @@ def test_ctrl_c_ends_with_130_and_the_same_command_goes_on(here: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
     )
     begun = here / "pool.unfinished" / "pool.partial"
     give_up = time.monotonic() + 200

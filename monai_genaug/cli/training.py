@@ -20,6 +20,8 @@ __all__ = ["demo_command", "train_command"]
 
 def demo_command(
     out: Annotated[Path, typer.Option(help="folder for the report and its pictures")] = Path("demo_out"),
+    steps: Annotated[int, typer.Option(min=1, help="of each training of a segmentation network")] = 200,
+    samples: Annotated[int, typer.Option(min=2, help="synthetic pairs of image and mask to train on")] = 300,
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
@@ -29,7 +31,7 @@ def demo_command(
     with usage_errors():
         check_report_folder(out, ("report.md",), "demo", force)
     with redirect_stdout(sys.stderr) if as_json else nullcontext():
-        report = run_demo(out)
+        report = run_demo(out, steps, samples)
     if as_json:
         print_json_text({"report": str(report)})
 
