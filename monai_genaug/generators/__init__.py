@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 from monai_genaug.generators.base import LatentGenerator, SampleGenerator
+from monai_genaug.generators.bundle_recipe import BundleRecipe
 from monai_genaug.generators.class_labels import plain_label, resolve_class_labels
 from monai_genaug.generators.hashing import content_hash, subject_hash
 from monai_genaug.generators.latent import VAEGenerator
 from monai_genaug.generators.loading import bundle_folder, list_generators, load_generator, read_spec
+from monai_genaug.generators.monai_bundle import MonaiBundleGenerator
 from monai_genaug.generators.network import NetworkGenerator
 from monai_genaug.generators.per_class import PerClassGenerator
 from monai_genaug.generators.pool import SamplePool
@@ -27,6 +29,8 @@ __all__ = [
     "SamplePool",
     "RefreshedPool",
     "build_pool",
+    "MonaiBundleGenerator",
+    "BundleRecipe",
     "load_generator",
     "list_generators",
     "bundle_folder",
