@@ -47,9 +47,10 @@ audit/audit.json demo/report.md
 
 def main() -> None:
     """Runs all commands, some of which may also end with 1: something was found."""
-    known = {command.name for command in app.registered_commands}
-    assert known == {line.split()[0] for line in (COMMANDS + EITHER).strip().splitlines()}, sorted(known, key=str)
-    for line in (COMMANDS + EITHER).strip().splitlines():
+    lines = [line for line in (COMMANDS + EITHER).splitlines() if line]
+    known = {str(command.name) for command in app.registered_commands}
+    assert known == {line.split()[0] for line in lines}, sorted(known)
+    for line in lines:
         result = CliRunner().invoke(app, line.split())
         allowed = (0, 1) if line in EITHER else (0,)
         assert result.exit_code in allowed, f"{line}: {result.exit_code}\n{result.output}\n{result.exception!r}"

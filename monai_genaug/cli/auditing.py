@@ -14,7 +14,7 @@ import typer
 from rich.text import Text
 
 from monai_genaug.cli.errors import usage_errors
-from monai_genaug.cli.opening import Device, GeneratorName, Trust, open_generator
+from monai_genaug.cli.opening import Device, GeneratorName, Recipe, Trust, open_generator
 from monai_genaug.cli.outputs import check_report_folder
 from monai_genaug.cli.printing import AsJson, Force, print_json_text, show_table, wide_console
 
@@ -53,6 +53,7 @@ def audit_command(
     out: Annotated[Path | None, typer.Option(help="folder for report and picture of the closest pairs")] = None,
     device: Device = "cpu",
     trust: Trust = False,
+    recipe: Recipe = None,
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
@@ -67,7 +68,7 @@ def audit_command(
     with usage_errors():
         check_report_folder(out, _FILES, "audit", force)
         thresholds, features = _thresholds(limit or []), extractor
-        generator = open_generator(name, device, trust)
+        generator = open_generator(name, device, trust, recipe)
         extract = _extractor(features, len(generator.spec.spatial_shape))
         keys = ItemKeys(image_key, class_key, mask_key, subject_key)
         known, others = _parts(generator, name, data, train, held_out, keys)

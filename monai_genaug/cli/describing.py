@@ -12,7 +12,7 @@ from rich.text import Text
 
 from monai_genaug.cli.errors import usage_errors
 from monai_genaug.cli.listing import is_non_commercial
-from monai_genaug.cli.opening import GeneratorName, Trust, open_generator
+from monai_genaug.cli.opening import GeneratorName, Recipe, Trust, open_generator
 from monai_genaug.cli.printing import AsJson, show_table
 
 if TYPE_CHECKING:
@@ -24,10 +24,10 @@ __all__ = ["info_command"]
 Row = tuple[str, str]
 
 
-def info_command(name: GeneratorName, trust: Trust = False, as_json: AsJson = False) -> None:
+def info_command(name: GeneratorName, trust: Trust = False, recipe: Recipe = None, as_json: AsJson = False) -> None:
     """Show what a generator makes, where it comes from and what to know before using it."""
     with usage_errors():
-        generator = open_generator(name, trust=trust)
+        generator = open_generator(name, trust=trust, recipe=recipe)
     if as_json:
         typer.echo(generator.spec.to_json())
         return

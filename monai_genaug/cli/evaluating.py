@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from monai_genaug.cli.errors import usage_errors
-from monai_genaug.cli.opening import Device, Trust, bundle_completions, open_generator
+from monai_genaug.cli.opening import Device, Recipe, Trust, bundle_completions, open_generator
 from monai_genaug.cli.outputs import check_report_folder, write_report
 from monai_genaug.cli.printing import AsJson, Force, print_json_text, show_table, wide_console
 
@@ -53,6 +53,7 @@ def evaluate_command(
     seed: Annotated[int, typer.Option(help="of new samples and of the halves")] = 0,
     device: Device = "cpu",
     trust: Trust = False,
+    recipe: Recipe = None,
     out: Annotated[Path | None, typer.Option(help=f"folder for {' and '.join(_FILES)}")] = None,
     force: Force = False,
     as_json: AsJson = False,
@@ -76,7 +77,7 @@ def evaluate_command(
         if name is None and synthetic is None:
             raise ValueError("needed: NAME, or --synthetic.")
         keys = ItemKeys(image_key, class_key, subject=subject_key)
-        generator = None if name is None else open_generator(name, device, trust)
+        generator = None if name is None else open_generator(name, device, trust, recipe)
         sources = {"real": listed_items(real, keys)}
         if synthetic is not None:
             sources["synthetic"] = listed_items(synthetic, keys)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from monai_genaug.cli.errors import usage_errors
-from monai_genaug.cli.opening import Device, GeneratorName, Trust, bundle_completions, open_generator
+from monai_genaug.cli.opening import Device, GeneratorName, Recipe, Trust, bundle_completions, open_generator
 from monai_genaug.cli.outputs import check_free_files
 from monai_genaug.cli.printing import AsJson, Force, print_json_text
 
@@ -39,6 +39,7 @@ def generate_command(
     batch_size: Annotated[int | None, typer.Option(min=1, help="samples made at once: memory, not content")] = None,
     device: Device = "cpu",
     trust: Trust = False,
+    recipe: Recipe = None,
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
@@ -50,7 +51,7 @@ def generate_command(
     from monai_genaug.data.generated_files import write_samples
 
     with usage_errors():
-        generator = open_generator(name, device, trust)
+        generator = open_generator(name, device, trust, recipe)
         if batch_size is not None:
             generator.batch_size = batch_size
         wanted = plan_given(count, plan or [], generator.spec.classes)
@@ -72,6 +73,7 @@ def convert_command(
     to: Annotated[str, typer.Option(help=f"{_FORMATS}; programs: {', '.join(_PROGRAMS)}")],
     out: Annotated[Path, typer.Option(help="the new folder; for a program the file, which ends as its kind does")],
     trust: Trust = False,
+    recipe: Recipe = None,
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
@@ -82,7 +84,7 @@ def convert_command(
     from monai_genaug.data.generated_files import convert_samples
 
     if to in _PROGRAMS:
-        _write_program(source, to, out, trust, force, as_json)
+        _write_program(source, to, out, trust, recipe, force, as_json)
         return
     with usage_errors():
         if to not in _FORMATS.split(", "):
@@ -92,7 +94,9 @@ def convert_command(
     _report(record, out, to, as_json)
 
 
-def _write_program(source: str, to: str, out: Path, trust: bool, force: bool, as_json: bool) -> None:
+def _write_program(
+    source: str, to: str, out: Path, trust: bool, recipe: Path | None, force: bool, as_json: bool
+) -> None:
     from monai_genaug.generators import export_network
 
     sidecar = out.with_name(f"{out.name}.json")
@@ -102,7 +106,7 @@ def _write_program(source: str, to: str, out: Path, trust: bool, force: bool, as
         check_free_files([out, sidecar], force)
         if not out.absolute().parent.is_dir():
             raise NotADirectoryError(f"{out.absolute().parent} is not a folder.")
-        export_network(open_generator(source, trust=trust), out)
+        export_network(open_generator(source, trust=trust, recipe=recipe), out)
     if as_json:
         print_json_text({"files": [str(out), str(sidecar)], "format": to})
     else:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from monai_genaug.cli.errors import usage_errors
-from monai_genaug.cli.opening import GeneratorName, Trust, open_generator
+from monai_genaug.cli.opening import GeneratorName, Recipe, Trust, open_generator
 from monai_genaug.cli.printing import AsJson, print_json_text, show_table
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def leakage_command(
         str | None, typer.Option(help="of the subject; for folders a regular expression with one group")
     ] = None,
     trust: Trust = False,
+    recipe: Recipe = None,
     as_json: AsJson = False,
 ) -> None:
     """Look for validation or test items among the training items of a generator.
@@ -44,7 +45,7 @@ def leakage_command(
 
     reports: dict[str, LeakageReport] = {}
     with usage_errors():
-        generator = open_generator(name, trust=trust)
+        generator = open_generator(name, trust=trust, recipe=recipe)
         subject = None if subject_key is None else "subject"
         for source in held_out:
             items = listed_items(source, ItemKeys(image_key, subject=subject_key))

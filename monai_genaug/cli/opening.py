@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,7 +12,7 @@ import typer
 if TYPE_CHECKING:
     from monai_genaug.generators import SampleGenerator
 
-__all__ = ["Device", "GeneratorName", "Trust", "bundle_completions", "open_generator"]
+__all__ = ["Device", "GeneratorName", "Recipe", "Trust", "bundle_completions", "open_generator"]
 
 
 def bundle_completions(incomplete: str) -> list[tuple[str, str]]:
@@ -33,17 +34,19 @@ GeneratorName = Annotated[
 Device = Annotated[str, typer.Option(help="where samples are made: cpu, cuda, cuda:1 ...")]
 Trust = Annotated[
     bool,
-    typer.Option("--trust", help="read files that may run code while they are read: only if you know their origin"),
+    typer.Option("--trust", help="read files that may run code, download a bundle of the model zoo: if you know them"),
 ]
+Recipe = Annotated[Path | None, typer.Option(help="JSON file: how the bundle of somebody else makes samples")]
 
 
-def open_generator(name: str, device: str = "cpu", trust: bool = False) -> SampleGenerator:
+def open_generator(name: str, device: str = "cpu", trust: bool = False, recipe: Path | None = None) -> SampleGenerator:
     """The generator that a command is given.
 
     Args:
         name: see :func:`~monai_genaug.generators.load_generator`.
         device: where samples are made.
-        trust: whether to read files that may run code while they are read.
+        trust: whether to read files that may run code while they are read, and to download a bundle.
+        recipe: see :class:`~monai_genaug.generators.BundleRecipe`.
 
     Raises:
         ValueError: an unknown name (the known ones are listed), a folder that is neither bundle nor pool, a config
@@ -58,4 +61,4 @@ def open_generator(name: str, device: str = "cpu", trust: bool = False) -> Sampl
         torch.empty(1, device=place)
     except (RuntimeError, AssertionError) as error:  # an unknown name; torch without CUDA
         raise ValueError(f"device {device!r} cannot be used: {str(error).splitlines()[0]}") from error
-    return load_generator(name, place, trust)
+    return load_generator(name, place, trust, recipe)

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from monai_genaug.cli.errors import usage_errors
-from monai_genaug.cli.opening import Device, GeneratorName, Trust, open_generator
+from monai_genaug.cli.opening import Device, GeneratorName, Recipe, Trust, open_generator
 from monai_genaug.cli.outputs import check_free_files
 from monai_genaug.cli.printing import AsJson, Force, print_json_text
 
@@ -33,6 +33,7 @@ def preview_command(
     ] = False,
     device: Device = "cpu",
     trust: Trust = False,
+    recipe: Recipe = None,
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
@@ -48,7 +49,7 @@ def preview_command(
         if turning == out:
             raise ValueError(f"out is {out}, needed: the name of the picture; the animation lies beside it as .gif.")
         check_free_files([out, *([] if turning is None else [turning])], force)
-        generator = open_generator(name, device, trust)
+        generator = open_generator(name, device, trust, recipe)
         wanted = classes_given(classes or [], generator.spec.classes)
         files = draw_preview(generator, chosen, out, wanted, truncation or [1.0], turning)
     if as_json:
