@@ -93,6 +93,25 @@ def test_what_is_derived_from_non_commercial_data_is_marked(shipped: Path) -> No
     assert FREE not in "\n".join(listed("--commercial"))
 
 
+def test_what_makes_one_sample_at_a_time_is_marked(shipped: Path) -> None:
+    path = shipped / FREE / "configs" / "generator.json"
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps({**config, "spec": {**config["spec"], "reproducible_batches": False}}))
+    lines = listed()
+    assert row(lines, FREE).startswith(f"{FREE}~ ")
+    assert " ".join(lines).count("~ makes one sample at a time") == 1
+
+
+def test_json_for_machines(shipped: Path) -> None:
+    found = {entry["name"]: entry for entry in json.loads("\n".join(listed("--json")))}
+    assert list(found) == sorted((FREE, FORBIDDEN, WARNED, BOTH))
+    assert [found[name]["commercial"] for name in (FREE, FORBIDDEN)] == [True, False]
+    assert found[WARNED]["warnings"] == WARNINGS[WARNED]
+    assert found[BOTH]["classes"]["4"] == "mel"
+    assert found[FREE]["spatial_shape"] == [16, 16]
+    assert set(json.loads("\n".join(listed("--json", "--commercial")))[0]) == set(found[FREE])
+
+
 def test_without_marks_there_are_no_footnotes(shipped: Path) -> None:
     for name in (FORBIDDEN, WARNED, BOTH):
         (shipped / name / "configs" / "generator.json").unlink()

@@ -5,9 +5,12 @@
 from __future__ import annotations
 
 import email
+import json
 import os
+import shutil
 import subprocess
 import sys
+import sysconfig
 import zipfile
 from pathlib import Path
 
@@ -58,7 +61,9 @@ def test_the_licence_expression_names_code_and_all_shipped_weights(wheel: Path) 
 
 
 def test_nothing_is_there_of_non_commercial_bundles(names: set[str]) -> None:
-    assert [path for path in names for name in non_commercial() if name in path] == []
+    forbidden = non_commercial()
+    assert forbidden
+    assert [path for path in names for name in forbidden if name in path] == []
 
 
 def test_code_and_configs_are_there_and_nothing_else(names: set[str]) -> None:
@@ -84,3 +89,44 @@ def test_an_unpacked_wheel_lists_its_bundles(wheel: Path, tmp_path: Path) -> Non
     file, *found = done.stdout.split()
     assert Path(file).is_relative_to(tmp_path)
     assert set(found) == set(list_generators()) - non_commercial()
+
+
+@pytest.fixture(scope="module")
+def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new virtual environment with the wheel; everything else comes from the environment of the tests."""
+    folder = tmp_path_factory.mktemp("environment")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True, timeout=100)
+    install = ["install", "--quiet", "--no-deps", "--no-index", "--disable-pip-version-check", wheel]
+    subprocess.run([sys.executable, "-m", "pip", "--python", folder, *install], check=True, timeout=200)
+    (packages,) = folder.glob("lib/python*/site-packages")
+    others = {sysconfig.get_path(name) for name in ("purelib", "platlib")}
+    (packages / "others.pth").write_text("\n".join(sorted(others)))
+    return folder
+
+
+def run_there(environment: Path, program: str, *arguments: str, cwd: Path) -> str:
+    """The output of a program of the environment, outside the repository and without real data."""
+    variables = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "GENAUG_DATA")}
+    done = subprocess.run(
+        [environment / "bin" / program, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=280,
+        cwd=cwd,
+        env={**variables, "PYTHONWARNINGS": "ignore"},
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+def test_every_command_of_an_installed_wheel(environment: Path, tmp_path: Path) -> None:
+    pytest.importorskip("nilearn", reason="the demo needs nilearn")
+    shutil.copy(ROOT / "tests" / "wheel_commands.py", tmp_path)
+    folder = Path(run_there(environment, "python", "wheel_commands.py", cwd=tmp_path).splitlines()[-1])
+    assert folder.is_relative_to(environment)
+
+
+def test_the_program_of_an_installed_wheel(environment: Path, tmp_path: Path) -> None:
+    found = json.loads(run_there(environment, "monai-genaug", "list", "--json", cwd=tmp_path))
+    assert {entry["name"] for entry in found} == set(list_generators()) - non_commercial()
+    assert not list(tmp_path.iterdir())

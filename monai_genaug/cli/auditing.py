@@ -5,16 +5,19 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.text import Text
 
 from monai_genaug._help import docs_link
 from monai_genaug.cli.errors import usage_errors
+from monai_genaug.cli.opening import Device, GeneratorName, Recipe, Trust, open_generator
+from monai_genaug.cli.outputs import check_report_folder
+from monai_genaug.cli.printing import AsJson, Force, print_json_text, show_table, wide_console
 
 if TYPE_CHECKING:
     from monai_genaug.cli.item_lists import ItemKeys
@@ -31,7 +34,7 @@ Parts = tuple["AuditItems", "AuditItems"]
 
 
 def audit_command(
-    bundle: Annotated[str, typer.Argument(help="name of a shipped generator, or a bundle folder")],
+    name: GeneratorName,
     data: Annotated[
         Path | None,
         typer.Option(help="the data set, read and split by the bundle's training config; with --train: its root"),
@@ -49,8 +52,11 @@ def audit_command(
     limit: Annotated[list[str] | None, typer.Option(help="another limit, such as membership=0.1; repeatable")] = None,
     seed: Annotated[int, typer.Option(help="of samples and permutations")] = 0,
     out: Annotated[Path | None, typer.Option(help="folder for report and picture of the closest pairs")] = None,
-    force: Annotated[bool, typer.Option("--force", help="replace the files of an earlier audit in --out")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="print the report as JSON instead of a table")] = False,
+    device: Device = "cpu",
+    trust: Trust = False,
+    recipe: Recipe = None,
+    force: Force = False,
+    as_json: AsJson = False,
 ) -> None:
     """Audit the privacy of a generator: do samples or weights give its training items away?
 
@@ -58,35 +64,24 @@ def audit_command(
     items: it is as confidential as they are.
     """
     from monai_genaug.cli.item_lists import ItemKeys
-    from monai_genaug.generators import load_generator
     from monai_genaug.quality import audit
 
     with usage_errors():
-        _check_out(out, force)
+        check_report_folder(out, _FILES, "audit", force)
         thresholds, features = _thresholds(limit or []), extractor
-        generator = load_generator(bundle)
+        generator = open_generator(name, device, trust, recipe)
         extract = _extractor(features, len(generator.spec.spatial_shape))
         keys = ItemKeys(image_key, class_key, mask_key, subject_key)
-        known, others = _parts(generator, bundle, data, train, held_out, keys)
+        known, others = _parts(generator, name, data, train, held_out, keys)
         typer.echo(f"audit of {generator.spec.name}: {samples} samples, please wait", err=True)
         report = audit(generator, known, others, samples, extract, thresholds, seed)
         if out is not None:
             _write(report, generator, known, out)
     if as_json:
-        typer.echo(json.dumps(report.to_dict(), indent=2))
+        print_json_text(report.to_dict())
     else:
         _show(report)
     raise typer.Exit(report.exit_code)
-
-
-def _check_out(out: Path | None, force: bool) -> None:
-    if out is None:
-        return
-    if out.exists() and not out.is_dir():
-        raise ValueError(f"out is {out}, which is no folder.")
-    present = [name for name in _FILES if (out / name).exists()]
-    if present and not force:
-        raise ValueError(f"{out} has {', '.join(present)} of another audit: choose another folder, or --force.")
 
 
 def _write(report: AuditReport, generator: SampleGenerator, train: AuditItems, out: Path) -> None:
@@ -165,17 +160,10 @@ def _parts_of_training(generator: SampleGenerator, bundle: str, data: Path) -> P
 
 
 def _show(report: AuditReport) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
     from monai_genaug.experiments.bundle_privacy import BundlePrivacy
     from monai_genaug.experiments.privacy_card import CHECK_TITLES, privacy_warnings
 
-    table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
-    for column in ("check", "class", "effect", "95 % interval", "p", "limit", ""):
-        table.add_column(column)
+    rows = []
     for check in report.checks:
         low, high = check.interval
         effect, interval = f"{check.effect:.3f}", f"{low:.3f} to {high:.3f}"
@@ -188,9 +176,9 @@ def _show(report: AuditReport) -> None:
             f"{check.p_value:.2g}",
             f"{check.threshold:g}",
         )
-        table.add_row(*map(Text, cells), verdict)
-    console = Console(highlight=False, markup=False)
-    console.print(table)
+        rows.append((*cells, verdict))
+    show_table(("check", "class", "effect", "95 % interval", "p", "limit", ""), rows)
+    console = wide_console()
     console.print(
         f"{report.n_samples} samples, {report.n_train} training items, {report.n_held_out} held-out items; "
         f"{report.n_shared} more in both parts were left out; features {report.extractor}."

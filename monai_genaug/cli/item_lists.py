@@ -21,7 +21,10 @@ from monai_genaug.quality import AuditItems
 
 __all__ = ["SOURCES", "ItemKeys", "listed_items", "preprocessed_items"]
 
-SOURCES = "folder of images or class folders, Decathlon folder, list x.json#part, table x.csv, MedMNIST file x.npz#part"
+SOURCES = (
+    "folder of images or class folders, Decathlon folder, folder with datalist.json, list x.json#part, table x.csv, "
+    "MedMNIST file x.npz#part"
+)
 """For help texts."""
 
 Item = dict[str, Any]
@@ -66,6 +69,8 @@ def listed_items(source: str, keys: ItemKeys, root: Path | None = None) -> list[
         raise FileNotFoundError(f"{path} does not exist, needed: {SOURCES}.")
     if path.is_dir() and (path / "dataset.json").is_file():
         return [_known(item, ItemKeys()) for item in decathlon_items(path)]
+    if path.is_dir() and (path / "datalist.json").is_file():
+        return listed_items(f"{path / 'datalist.json'}#{part or 'training'}", keys, root)
     if path.is_dir():
         return [_of_folder(item, keys) for item in class_folder_items(path, keys.subject)]
     if path.suffix == ".json":

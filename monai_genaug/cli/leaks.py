@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from itertools import combinations_with_replacement
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from monai_genaug.cli.errors import usage_errors
+from monai_genaug.cli.opening import GeneratorName, Recipe, Trust, open_generator
+from monai_genaug.cli.printing import AsJson, print_json_text, show_table
 
 if TYPE_CHECKING:
     from monai_genaug.quality import DuplicatePair, DuplicateReport, LeakageReport
@@ -23,7 +24,7 @@ _SHOWN = 20
 
 
 def leakage_command(
-    bundle: Annotated[str, typer.Argument(help="name of a shipped generator, or a bundle folder")],
+    name: GeneratorName,
     held_out: Annotated[
         list[str], typer.Argument(metavar="ITEMS...", help="folders, lists or tables of validation or test items")
     ],
@@ -31,25 +32,26 @@ def leakage_command(
     subject_key: Annotated[
         str | None, typer.Option(help="of the subject; for folders a regular expression with one group")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="print the reports as JSON")] = False,
+    trust: Trust = False,
+    recipe: Recipe = None,
+    as_json: AsJson = False,
 ) -> None:
     """Look for validation or test items among the training items of a generator.
 
     Exit code 0: no overlap, 1: overlap, 2: wrong arguments or data, 3: the bundle does not say what it was trained on.
     """
     from monai_genaug.cli.item_lists import ItemKeys, listed_items
-    from monai_genaug.generators import load_generator
     from monai_genaug.quality import check_leakage
 
     reports: dict[str, LeakageReport] = {}
     with usage_errors():
-        generator = load_generator(bundle)
+        generator = open_generator(name, trust=trust, recipe=recipe)
         subject = None if subject_key is None else "subject"
         for source in held_out:
             items = listed_items(source, ItemKeys(image_key, subject=subject_key))
             reports[source] = check_leakage(generator, items, subject_key=subject, on_overlap="ignore", progress=True)
     if as_json:
-        typer.echo(json.dumps({source: report.to_dict() for source, report in reports.items()}, indent=2))
+        print_json_text({source: report.to_dict() for source, report in reports.items()})
     for source, report in reports.items() if not as_json else ():
         typer.echo(f"{source}: {report.status}\n  {report}")
     found = {report.status for report in reports.values()}
@@ -60,7 +62,7 @@ def duplicates_command(
     parts: Annotated[list[str], typer.Argument(metavar="NAME=ITEMS...", help="such as train=FOLDER test=FOLDER")],
     near: Annotated[float, typer.Option(help="largest distance of a near duplicate, in [0, 1)")] = 0.1,
     image_key: Annotated[str, typer.Option(help="of the image in lists and tables")] = "image",
-    as_json: Annotated[bool, typer.Option("--json", help="print the report as JSON")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Look for equal and nearly equal images within and between the parts of a data set.
 
@@ -74,7 +76,7 @@ def duplicates_command(
         lists = {name: listed_items(source, ItemKeys(image_key)) for name, source in _named(parts).items()}
         report = find_duplicates({name: Pictures(items) for name, items in lists.items()}, near=near, progress=True)
     if as_json:
-        typer.echo(json.dumps(report.to_dict(), indent=2))
+        print_json_text(report.to_dict())
     else:
         _show(report, {name: [str(item["image"]) for item in items] for name, items in lists.items()})
     raise typer.Exit(1 if _crossing(report) else 0)
@@ -97,18 +99,11 @@ def _crossing(report: DuplicateReport) -> list[DuplicatePair]:
 
 
 def _show(report: DuplicateReport, paths: Mapping[str, Sequence[str]]) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
-    for column in ("parts", "equal pairs", "nearly equal pairs"):
-        table.add_column(column)
+    rows = []
     for first, second in combinations_with_replacement(report.sizes, 2):
         title = f"within {first}" if first == second else f"{first} and {second}"
-        table.add_row(title, *(str(len(report.between(first, second, kind))) for kind in ("exact", "near")))
-    console = Console(highlight=False, markup=False)
-    console.print(table)
+        rows.append((title, *(str(len(report.between(first, second, kind))) for kind in ("exact", "near"))))
+    show_table(("parts", "equal pairs", "nearly equal pairs"), rows)
     crossing = _crossing(report)
     for pair in crossing[:_SHOWN]:
         names = [paths[part][index] for part, index in (pair.first, pair.second)]

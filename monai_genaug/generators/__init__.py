@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from monai_genaug.generators.base import LatentGenerator, SampleGenerator
+from monai_genaug.generators.bundle_recipe import BundleRecipe
 from monai_genaug.generators.class_labels import plain_label, resolve_class_labels
 from monai_genaug.generators.function import FunctionGenerator
 from monai_genaug.generators.hashing import content_hash, subject_hash
@@ -12,6 +13,7 @@ from monai_genaug.generators.image_spec import image_spec
 from monai_genaug.generators.latent import VAEGenerator
 from monai_genaug.generators.loading import bundle_folder, list_generators, load_generator, read_spec
 from monai_genaug.generators.module import ModuleGenerator
+from monai_genaug.generators.monai_bundle import MonaiBundleGenerator
 from monai_genaug.generators.network import NetworkGenerator
 from monai_genaug.generators.network_export import export_network
 from monai_genaug.generators.per_class import PerClassGenerator
@@ -33,6 +35,8 @@ __all__ = [
     "SamplePool",
     "RefreshedPool",
     "build_pool",
+    "MonaiBundleGenerator",
+    "BundleRecipe",
     "load_generator",
     "list_generators",
     "bundle_folder",

@@ -45,7 +45,7 @@ def own_random_state(seed: int, device: torch.device) -> Iterator[None]:
         before_on_gpu = torch.cuda.get_rng_state(device) if on_gpu else None
         try:
             torch.set_rng_state(_torch_state(seed))
-            np.random.set_state(("MT19937", _words(seed, _NUMPY_STREAM), _WORDS))
+            np.random.set_state(("MT19937", _words(seed, _NUMPY_STREAM), _WORDS, 0, 0.0))
             random.seed(seed)
             if on_gpu:
                 torch.cuda.set_rng_state(seeded_torch_generator(seed, device).get_state(), device)

@@ -11,6 +11,7 @@ import pickle
 import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from monai_genaug.generators import (
     load_generator,
 )
 from monai_genaug.networks import RHVAE
+from tests.generators.zoo_bundles import zoo_diffusion, zoo_gan
 from tests.ranks import run_ranks
 from tests.toy import CHANNELS, LABELS, toy_generator, toy_spec, write_toy_bundle
 from tests.toy_decoders import exported_generator, function_generator, module_generator
@@ -49,6 +51,15 @@ def _fitted_rhvae() -> RHVAE:
     return network
 
 
+def _drawing_diffusion(folder: Path) -> Path:
+    """Latent diffusion of somebody else whose steps draw from the global random state."""
+    config = {
+        "set_timesteps": "$@noise_scheduler.set_timesteps(num_inference_steps=2)",
+        "sample": "$@inferer.sampling_fn(@noise, @autoencoder, @diffusion, @noise_scheduler).sigmoid()",
+    }
+    return zoo_diffusion(folder, len(SHAPE), "DDPMScheduler", config=config)
+
+
 MAKERS: dict[str, Callable[[Path], SampleGenerator]] = {
     "network": lambda folder: toy_generator(SHAPE),
     "bundle": lambda folder: load_generator(write_toy_bundle(folder / "toy_bundle", SHAPE)),
@@ -65,7 +76,10 @@ MAKERS: dict[str, Callable[[Path], SampleGenerator]] = {
     "torch_export": lambda folder: exported_generator(SHAPE, folder / "model.pt2"),
     "function": lambda folder: function_generator(),
     "global_function": lambda folder: function_generator(uses_global_state=True),
+    "zoo_gan": lambda folder: load_generator(zoo_gan(folder / "zoo_gan", len(SHAPE)), trust=True),
 }
+if find_spec("einops") is not None:  # MONAI's diffusion networks need it
+    MAKERS["zoo_diffusion"] = lambda folder: load_generator(_drawing_diffusion(folder / "zoo_diffusion"), trust=True)
 every_kind = pytest.mark.parametrize("kind", MAKERS)
 with_encoder = pytest.mark.parametrize(
     "kind", ["network", "bundle", "conditional", "riemannian", "conditional_vae", "per_class_vae"]
@@ -182,9 +196,11 @@ def test_deepcopy_is_the_same_handle(generator: SampleGenerator) -> None:
     assert copy.deepcopy({"transform": [generator]})["transform"][0] is generator
 
 
-@pytest.mark.parametrize(
-    "kind", ["bundle", "pool", "conditional_vae", "conditional_gan", "torchscript", "torch_export", "function"]
-)
+FROM_FILES = ("bundle", "pool", "conditional_vae", "conditional_gan", "torchscript", "torch_export", "function")
+FROM_FILES = (*FROM_FILES, "zoo_gan", "zoo_diffusion")
+
+
+@pytest.mark.parametrize("kind", [kind for kind in MAKERS if kind in FROM_FILES])
 def test_pickle_carries_a_reference(generator: SampleGenerator) -> None:
     expected = sample(generator, SEEDS)
     generator.batch_size = 5
@@ -283,7 +299,7 @@ def test_bad_truncation_is_refused(generator: SampleGenerator, truncation: float
         generator.sample([1], labels_for(generator, [1]), truncation)
 
 
-@pytest.mark.parametrize("kind", ["pool", "riemannian"])
+@pytest.mark.parametrize("kind", ["pool", "riemannian", "zoo_gan"])
 def test_truncation_is_refused_where_there_is_none(generator: SampleGenerator) -> None:
     with pytest.raises(ValueError, match="has no truncation"):
         generator.sample([1], truncation=0.5)
@@ -309,7 +325,7 @@ def test_class_errors_name_the_classes(generator: SampleGenerator) -> None:
         generator.sample([1, 2, 3], ["a", "b"])
 
 
-@pytest.mark.parametrize("kind", ["network", "pool", "gan"])
+@pytest.mark.parametrize("kind", ["network", "pool", "gan", "zoo_gan"])
 def test_class_for_an_unconditional_generator_is_refused(generator: SampleGenerator) -> None:
     with pytest.raises(ValueError, match="has no classes"):
         generator.sample([1], 0)

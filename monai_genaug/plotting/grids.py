@@ -1,24 +1,21 @@
 # Copyright (c) monai_genaug contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures of samples: images with the outlines of their masks."""
+"""Grids of samples: images with the outlines of their masks."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from monai_genaug.plotting.figures import _centre, _label_colour, _plane, save_figure
 
-__all__ = ["sample_grid", "save_figure"]
+__all__ = ["sample_grid"]
 
-_PLANES = ("sagittal", "coronal", "axial")
-_COLOURS = ("#ff4d4d", "#33ccff", "#ffd11a", "#66ff66", "#ff66ff", "#ff9933")
 _INCHES = 1.3
 
 
@@ -64,24 +61,6 @@ def sample_grid(
     return save_figure(figure, path)
 
 
-def save_figure(figure: Figure, path: str | os.PathLike[str]) -> Path:
-    """Writes a figure with a narrow margin; its folder is created if needed, the file replaced atomically.
-
-    Args:
-        figure: with a canvas.
-        path: the file; its ending decides the format, PNG without one.
-
-    Returns:
-        The path.
-    """
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}")
-    figure.savefig(temporary, dpi=120, bbox_inches="tight", pad_inches=0.05, format=target.suffix.lstrip(".") or "png")
-    temporary.replace(target)
-    return target
-
-
 def _checked(samples: Mapping[str, Tensor], titles: Sequence[str] | None) -> tuple[Tensor, Tensor | None]:
     if "image" not in samples:
         raise ValueError(f"samples has {sorted(samples)}, needed: 'image' and, optionally, 'mask'.")
@@ -94,18 +73,6 @@ def _checked(samples: Mapping[str, Tensor], titles: Sequence[str] | None) -> tup
     if titles is not None and len(titles) != len(image):
         raise ValueError(f"{len(titles)} titles for {len(image)} samples.")
     return image, mask
-
-
-def _centre(image: Tensor, mask: Tensor | None) -> list[int]:
-    """Voxel through which the planes go."""
-    if mask is not None and bool((mask > 0).any()):
-        return (mask[0] > 0).nonzero().float().mean(dim=0).round().int().tolist()
-    return [size // 2 for size in image.shape[1:]]
-
-
-def _plane(volume: Tensor, row: int, centre: Sequence[int]) -> Tensor:
-    """Plane ``(C, columns, rows)`` of a volume that is cut across axis ``row``; a 2D image itself."""
-    return volume.transpose(1, 2) if volume.ndim == 3 else volume.select(1 + row, centre[row])
 
 
 def _draw(
@@ -123,6 +90,6 @@ def _draw(
         labels = _plane(mask, row, centre).transpose(1, 2)[0]
         for label in labels.unique().tolist():
             if label != 0 and bool((labels != label).any()):
-                colour = _COLOURS[(int(label) - 1) % len(_COLOURS)]
+                colour = _label_colour(int(label))
                 axis.contour((labels == label).float().numpy(), levels=[0.5], colors=[colour], linewidths=0.7)
     axis.set_axis_off()
