@@ -27,6 +27,7 @@ from monai_genaug.weights import WeightsError
 __all__ = ["MonaiBundleGenerator"]
 
 _CLIPPED_SHARE = 0.1
+_BATCH_ELEMENTS = 2**20
 
 
 class MonaiBundleGenerator(SampleGenerator):
@@ -77,6 +78,7 @@ class MonaiBundleGenerator(SampleGenerator):
         except Exception as error:
             raise _explained(error, files) from error
         self._sampler: BundleSampler | None = sampler
+        self.batch_size = max(1, min(self.batch_size, _BATCH_ELEMENTS // probe.numel()))
         self._warned = False
         shape = tuple(probe.shape[2:])
         super().__init__(spec_of_bundle(files, self._recipe, probe.shape[1], shape, sampler.in_batches), device)

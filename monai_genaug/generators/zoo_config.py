@@ -103,7 +103,7 @@ class EvaluatedConfig:
         """
         self._given |= set(given)
         for stale in self.dependants(self._drawing | self._given | set(self._sources)) - set(self._sources):
-            if not isinstance(self._resolved.get(stale), nn.Module):
+            if not _is_network(self._resolved.get(stale)):
                 self._forget(stale)
         self._resolved.update(given)
         return self.once(id_)
@@ -225,7 +225,7 @@ def _torch_for_bundle(folder: Path) -> types.ModuleType:
 
 def _networks_in(made: Any) -> dict[str, nn.Module]:
     """The networks that a value is or holds, by what follows the value's name."""
-    if isinstance(made, nn.Module):
+    if _is_network(made):
         return {"": made}
     if isinstance(made, (type, types.ModuleType, types.FunctionType)):
         return {}
@@ -233,7 +233,12 @@ def _networks_in(made: Any) -> dict[str, nn.Module]:
         parts: Mapping[Any, Any] = dict(enumerate(made))
     else:
         parts = made if isinstance(made, Mapping) else getattr(made, "__dict__", {})
-    return {f".{key}": part for key, part in parts.items() if isinstance(part, nn.Module)}
+    return {f".{key}": part for key, part in parts.items() if _is_network(part)}
+
+
+def _is_network(made: Any) -> bool:
+    """Whether a value is a module; some schedulers of MONAI derive from it without becoming one."""
+    return isinstance(made, nn.Module) and "_parameters" in vars(made)
 
 
 def global_state(device: torch.device) -> tuple[Any, ...]:

@@ -223,8 +223,9 @@ def _noise(config: EvaluatedConfig, sample: str | None) -> dict[str, Any] | None
     reachable = None if sample is None else config.requirements(sample)
     named = [id_ for id_ in _NOISE_IDS if id_ in config and _makes_something(config, id_)]
     drawing = [
-        id_ for id_ in config.ids() if isinstance(config.raw(id_), str) and id_ != sample and "::" not in id_
+        id_ for id_ in config.ids() if isinstance(config.raw(id_), str) and "::" not in id_
         and config.raw(id_).startswith("$") and _DRAWS.search(config.raw(id_))
+        and id_ not in (*_SAMPLE_IDS, "sampler") and "lambda" not in config.raw(id_)
     ]  # fmt: skip
     for id_ in (*named, *drawing):
         if reachable is None or id_ in reachable:
