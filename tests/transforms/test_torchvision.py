@@ -376,13 +376,10 @@ def loaded(workers: int, collate: bool, epochs: int = 2) -> list[Tensor]:
     generator = FunctionGenerator(seed_image, image_spec("seeds", SHAPE, classes=CLASSES))
     transform = RandomGenerativeSample(generator, 1.0, class_map="identity")
     torch.manual_seed(7)
+    options: dict[str, Any] = {"num_workers": workers, "multiprocessing_context": "fork" if workers else None}
     if collate:
-        items = Images(lambda *item: item)
-        loader = DataLoader(items, 4, num_workers=workers, collate_fn=lambda batch: transform(*default_collate(batch)))
-    else:
-        loader = DataLoader(
-            Images(transform), 4, num_workers=workers, multiprocessing_context="fork" if workers else None
-        )
+        options["collate_fn"] = lambda batch: transform(*default_collate(batch))
+    loader = DataLoader(Images((lambda *item: item) if collate else transform), 4, **options)
     return [torch.cat([images for images, _ in loader]) for _ in range(epochs)]
 
 
