@@ -107,37 +107,49 @@ class BundleSampler:
 
     def _build(self) -> None:
         recipe = self._recipe
-        self._sample_id = _SAMPLE if recipe.sample.startswith("$") else recipe.sample
-        added = {_SAMPLE: recipe.sample} if recipe.sample.startswith("$") else {}
-        added |= {f"genaug_setup_{i}": text for i, text in enumerate(recipe.setup) if text.startswith("$")}
-        setup = [f"genaug_setup_{i}" if text.startswith("$") else text for i, text in enumerate(recipe.setup)]
-        config = EvaluatedConfig(self._files.config(), self._files.folder, self._device, recipe.overrides)
-        virtual = {} if recipe.noise is None or recipe.noise.id in config else {recipe.noise.id: None}
-        if added or virtual:
-            overrides = {**recipe.overrides, **added, **virtual}
-            config = EvaluatedConfig(self._files.config(), self._files.folder, self._device, overrides)
-        given = [*recipe.conditions, *([recipe.class_id] if recipe.class_id else [])]
-        unknown = [
-            id_
-            for id_ in (self._sample_id, *setup, *given, *filter(None, [recipe.postprocessing]))
-            if id_ not in config
-        ]
-        if unknown:
-            raise ValueError(f"the recipe names {unknown}, which {list(self._files.config_files)} do not have.")
-        self._config = config
+        setup = self._evaluate_configs()
+        config = self._config
         dims = {d for id_ in config.ids() if isinstance(d := _spatial_dims(config, id_), int)}
         self._dims = dims.pop() if len(dims) == 1 else None
         self._noise = None if recipe.noise is None else BundleNoise(recipe.noise, config, self._device)
         for id_ in setup:
             config.once(id_)
-        changing = config.dependants({*given, *([recipe.noise.id] if recipe.noise else []), self._sample_id})
-        for id_ in sorted(config.requirements(self._sample_id) - changing, key=config.ids().index):
-            config.once(id_)
+        changing = config.dependants({*self._given_ids(), self._sample_id})
+        needed = config.requirements(self._sample_id) - changing
+        for id_ in config.ids():
+            if id_ in needed:
+                config.once(id_)
         self._load_the_rest()
         config.loading.check()
         for network in config.loading.networks.values():
             network.eval().requires_grad_(False).to(self._device)
         self._schedules = {id(part): (part, _copied(part)) for part in config.resolved() if _is_scheduler(part)}
+
+    def _evaluate_configs(self) -> list[str]:
+        """Reads the configs, with the items that the recipe adds; returns the ids of its setup.
+
+        Raises:
+            ValueError: the recipe names an item that is not there.
+        """
+        recipe = self._recipe
+        texts = {_SAMPLE: recipe.sample, **{f"genaug_setup_{i}": text for i, text in enumerate(recipe.setup)}}
+        added = {id_: text for id_, text in texts.items() if text.startswith("$")}
+        self._sample_id, *setup = [id_ if id_ in added else text for id_, text in texts.items()]
+        given = [recipe.noise.id] if recipe.noise is not None else []
+        values = self._files.config()
+        virtual = {id_: None for id_ in given if "::" not in id_ and id_ not in values}
+        overrides = {**virtual, **recipe.overrides, **added}
+        self._config = EvaluatedConfig(values, self._files.folder, self._device, overrides)
+        named = [self._sample_id, *setup, *self._given_ids(), *filter(None, [recipe.postprocessing])]
+        if unknown := [id_ for id_ in named if id_ not in self._config]:
+            raise ValueError(f"the recipe names {unknown}, which {list(self._files.config_files)} do not have.")
+        return setup
+
+    def _given_ids(self) -> list[str]:
+        """Ids of the items that have another value in every call."""
+        recipe = self._recipe
+        noise = [] if recipe.noise is None else [recipe.noise.id]
+        return [*noise, *recipe.conditions, *([] if recipe.class_id is None else [recipe.class_id])]
 
     def _load_the_rest(self) -> None:
         """Loads what no expression of the config loaded: as the recipe says, a loading handler, or by what fits."""
@@ -149,8 +161,8 @@ class BundleSampler:
             if isinstance(raw := self._config.raw(id_), Mapping) and "CheckpointLoader" in str(raw.get("_target_"))
         ]  # fmt: skip
         for id_ in handlers:
-            network = self._config.raw(id_).get("load_dict")
-            for key in network if isinstance(network, Mapping) else ():
+            states = self._config.raw(id_).get("load_dict")
+            for key in states if isinstance(states, Mapping) else ():
                 target = self._config.once(f"{id_}::load_dict")[key]
                 if any(target is part for part in loading.unloaded().values()):
                     load_from_file(target, folder, str(self._config.once(f"{id_}::load_path")))
@@ -205,11 +217,11 @@ class BundleSampler:
         for parameter in inspect.signature(value).parameters.values():
             name = parameter.name
             if name in _COUNT_NAMES:
-                arguments[name] = 1
+                arguments[name] = len(seeds)
             elif name in _SEED_NAMES:
                 arguments[name] = seeds[0]
             elif name == "seeds":
-                arguments[name] = list(seeds[:1])
+                arguments[name] = list(seeds)
             elif label is not None and name in _LABEL_NAMES:
                 arguments[name] = label
             elif parameter.default is parameter.empty and parameter.kind is parameter.POSITIONAL_OR_KEYWORD:
@@ -244,7 +256,7 @@ class BundleSampler:
     def _reset(self) -> None:
         """Schedulers count their steps: every call starts with them as they were built."""
         for part, state in self._schedules.values():
-            part.__dict__.update(copy.copy({key: _copy_of(value) for key, value in state.items()}))
+            part.__dict__.update({key: _copy_of(value) for key, value in state.items()})
 
 
 def _spatial_dims(config: EvaluatedConfig, id_: str) -> Any:
@@ -252,7 +264,8 @@ def _spatial_dims(config: EvaluatedConfig, id_: str) -> Any:
 
 
 def _is_scheduler(part: Any) -> bool:
-    return callable(getattr(part, "step", None)) and isinstance(getattr(part, "timesteps", None), (Tensor, np.ndarray))
+    steps = getattr(part, "__dict__", {}).get("timesteps")
+    return callable(getattr(part, "step", None)) and isinstance(steps, (Tensor, np.ndarray))
 
 
 def _copied(part: Any) -> dict[str, Any]:

@@ -383,6 +383,14 @@ def test_unclear_bundles_say_what_they_have_and_what_is_needed(tmp_path: Path) -
         assert part in str(caught.value)
 
 
+def test_references_to_nothing_are_named(tmp_path: Path) -> None:
+    config = gan_config()
+    config["sample"] = "$@network(@noise) + @forgotten"
+    config["noise"] = "$torch.randn(1, @latent_size)"
+    with pytest.raises(ValueError, match="`@forgotten` is not defined"):
+        load(write_zoo_bundle(tmp_path / "bundle", config, {"network_def": "model.pt"}))
+
+
 def test_recipes_override_the_conventions(tmp_path: Path) -> None:
     folder = zoo_gan(tmp_path / "bundle")
     plain = images(load(folder))
