@@ -22,6 +22,7 @@ from monai_genaug.generators.loading import list_generators
 from monai_genaug.generators.spec import GeneratorSpec
 from tests.class_pictures import write_class_pictures
 from tests.cli_data import picture_bundle
+from tests.generators.zoo_bundles import zoo_gan
 from tests.toy import write_toy_bundle
 
 COMMANDS = ("list", "info", "preview", "generate", "convert", "evaluate", "train", "audit", "demo")
@@ -100,7 +101,7 @@ def test_module_and_entry_point_are_the_same_program() -> None:
         [sys.executable, "-m", "monai_genaug", "--help"],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=250,
         env={**os.environ, "NO_COLOR": "1"},
     )
     assert done.returncode == 0, done.stderr
@@ -118,6 +119,29 @@ def test_importing_the_command_line_loads_nothing_that_a_command_needs() -> None
     late = (*late, "monai_genaug.cli.item_lists", "monai_genaug.quality.audit")
     assert "monai_genaug.cli" in added
     assert not [name for name in added if name.startswith(late)]
+
+
+def test_bundles_of_others_need_trust_and_take_a_recipe(tmp_path: Path) -> None:
+    bundle = zoo_gan(tmp_path / "zoo_gan")
+    (tmp_path / "recipe.json").write_text(json.dumps({"spec": {"anatomy": "moon"}}))
+    arguments = ["info", str(bundle), "--recipe", str(tmp_path / "recipe.json"), "--json"]
+    refused = CliRunner().invoke(app, arguments)
+    assert refused.exit_code == 2
+    assert "trust" in refused.stderr
+    shown = CliRunner().invoke(app, [*arguments, "--trust"])
+    assert shown.exit_code == 0, shown.output
+    assert json.loads(shown.stdout)["anatomy"] == "moon"
+    (tmp_path / "recipe.json").write_text(json.dumps({"smaple": "x"}))
+    wrong = CliRunner().invoke(app, [*arguments, "--trust"])
+    assert (wrong.exit_code, "smaple" in wrong.stderr) == (2, True)
+
+
+def test_the_demo_replaces_no_report_without_force(tmp_path: Path) -> None:
+    (tmp_path / "report.md").write_text("mine")
+    result = CliRunner().invoke(app, ["demo", "--out", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "has report.md of another demo" in result.stderr
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["mine"]
 
 
 def test_bad_input_to_train_is_one_line(tmp_path: Path) -> None:

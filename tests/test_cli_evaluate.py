@@ -96,7 +96,7 @@ def test_two_folders_of_files(here: Path) -> None:
     result = run("evaluate", "--synthetic", "made", "--real", "real", "--features", "random", "--count", "30", "--json")
     assert result.exit_code == 0, result.output
     record, found = json.loads(result.stdout), rows(result.stdout)
-    assert (record["generator"], record["synthetic"]) == (None, "made")
+    assert (record["generator"], record["sha256"], record["synthetic"]) == (None, None, "made")
     made = load_generator("bundle").sample(range(30))["image"]
     features = RandomFeatures()((made * 255).round().div(255))
     vendi = feature_metric_values(features, features, ["vendi_score"])["vendi_score"]
@@ -116,6 +116,7 @@ def test_generated_files_and_pools(here: Path) -> None:
     pool = run("evaluate", "pool", "--real", "classes", "--json")
     assert pool.exit_code == 0, pool.output
     assert json.loads(pool.stdout)["generator"] == GAN
+    assert rows(pool.stdout)["all", "synthetic"]["count"] == 16  # each item once, though 30 are wanted
 
 
 def test_volumes(here: Path) -> None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from tqdm import tqdm
 from monai_genaug.cli.item_lists import preprocessed_items
 from monai_genaug.cli.pictures import Pictures
 from monai_genaug.experiments.feature_comparison import ImageFeatures
-from monai_genaug.generators import SampleGenerator, derive_seed
+from monai_genaug.generators import SampleGenerator, SamplePool, derive_seed
 from monai_genaug.metrics import FeatureExtractor, TorchScriptFeatures, feature_extractor
 
 __all__ = ["extractor_named", "features_of_items", "features_of_samples", "some_places"]
@@ -79,7 +80,7 @@ def features_of_samples(
     seed: int,
     extract: FeatureExtractor,
 ) -> ImageFeatures:
-    """Features of new samples.
+    """Features of new samples; of a pool those of its items, each at most once.
 
     Args:
         generator: makes images.
@@ -90,6 +91,8 @@ def features_of_samples(
         extract: the features.
     """
     name, output = next((name, output) for name, output in generator.spec.outputs.items() if output.kind == "image")
+    if isinstance(generator, SamplePool):
+        return _of_pool(generator, name, classes, count, extract)
     wanted = None if classes is None else [classes[i % len(classes)] for i in range(count)]
     rows: list[Tensor] = []
     with tqdm(total=count, desc="draw samples", unit="sample") as bar:
@@ -106,6 +109,30 @@ def some_places(count: int, wanted: int, seed: int) -> list[int]:
     """At most ``wanted`` of ``count`` places in random order."""
     order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
     return [int(place) for place in order[:wanted]]
+
+
+def _of_pool(
+    pool: SamplePool, name: str, classes: Sequence[str] | None, count: int, extract: FeatureExtractor
+) -> ImageFeatures:
+    """Of at most ``count`` items, as many of each class as are wanted and there."""
+    places, labels = list(range(min(count, len(pool)))), None
+    if classes is not None:
+        names = pool.spec.classes or {}
+        found = [names[number] for number in pool.record.classes or ()]
+        wanted = Counter(classes[i % len(classes)] for i in range(count))
+        ranks: Counter[str] = Counter()
+        places = []
+        for place, label in enumerate(found):
+            ranks[label] += 1
+            if ranks[label] <= wanted[label]:
+                places.append(place)
+        labels = tuple(found[place] for place in places)
+    value_range = pool.spec.outputs[name].value_range
+    rows = [
+        extract(torch.stack([pool[place][name].cpu() for place in places[start : start + _CHUNK]]), value_range).cpu()
+        for start in range(0, len(places), _CHUNK)
+    ]
+    return ImageFeatures(torch.cat(rows) if rows else torch.zeros(0, extract.n_features), labels)
 
 
 def _of_pictures(items: Sequence[Item], title: str, extract: FeatureExtractor) -> ImageFeatures:

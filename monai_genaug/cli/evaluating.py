@@ -96,8 +96,9 @@ def evaluate_command(
         else:
             made = found["synthetic"].part(some_places(len(found["synthetic"]), wanted, seed))
         quality = compare_features(reference, halves, made, extract.name, per_class)
-        record: dict[str, Any] = {"generator": None if generator is None else generator.spec.name, "real": real}
-        record |= {"synthetic": synthetic, "seed": seed, "truncation": truncation}
+        record: dict[str, Any] = {"generator": None, "sha256": None, "real": real, "synthetic": synthetic, "seed": seed}
+        if generator is not None:
+            record |= {"generator": generator.spec.name, "sha256": generator.spec.sha256, "truncation": truncation}
         if out is not None:
             _write(quality, record, out)
     if as_json:
