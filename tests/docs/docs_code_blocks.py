@@ -15,6 +15,7 @@ _ALL = all_pages()
 _WITH_CODE = [name for name, page in _ALL.items() if any(block.language for block in read_blocks(page))]
 
 
+@pytest.mark.timeout(600)  # a pool that is built in the background waits for what else the machine does
 @pytest.mark.parametrize("name", _WITH_CODE)
 def test_examples_of_a_page(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
