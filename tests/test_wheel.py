@@ -111,7 +111,7 @@ def run_there(environment: Path, program: str, *arguments: str, cwd: Path) -> st
         [environment / "bin" / program, *arguments],
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=800,
         cwd=cwd,
         env={**variables, "PYTHONWARNINGS": "ignore"},
     )
@@ -119,6 +119,7 @@ def run_there(environment: Path, program: str, *arguments: str, cwd: Path) -> st
     return done.stdout
 
 
+@pytest.mark.timeout(900)
 def test_every_command_of_an_installed_wheel(environment: Path, tmp_path: Path) -> None:
     pytest.importorskip("nilearn", reason="the demo needs nilearn")
     shutil.copy(ROOT / "tests" / "wheel_commands.py", tmp_path)
