@@ -12,6 +12,7 @@ from importlib.metadata import version as _version
 from monai_genaug import data, engines, generators, handlers, latent, losses, metrics, networks, quality, transforms
 from monai_genaug.data import SyntheticDataset, plan_counts, plan_replacement
 from monai_genaug.generators import (
+    DiffusionGenerator,
     GeneratorSpec,
     LatentGenerator,
     OutputSpec,
@@ -43,6 +44,7 @@ __all__ = [
     "SampleGenerator",
     "LatentGenerator",
     "PerClassGenerator",
+    "DiffusionGenerator",
     "GeneratorSpec",
     "OutputSpec",
     "Provenance",

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from monai_genaug.generators.base import LatentGenerator, SampleGenerator
 from monai_genaug.generators.class_labels import plain_label, resolve_class_labels
+from monai_genaug.generators.diffusion import DiffusionGenerator
 from monai_genaug.generators.hashing import content_hash, subject_hash
 from monai_genaug.generators.latent import VAEGenerator
 from monai_genaug.generators.loading import bundle_folder, list_generators, load_generator, read_spec
@@ -23,6 +24,7 @@ __all__ = [
     "LatentGenerator",
     "NetworkGenerator",
     "VAEGenerator",
+    "DiffusionGenerator",
     "PerClassGenerator",
     "SamplePool",
     "RefreshedPool",

@@ -12,12 +12,13 @@ import torch
 
 from monai_genaug.generators.base import SampleGenerator
 from monai_genaug.generators.bundle_reference import CONFIG_FILE, BundleReference
+from monai_genaug.generators.diffusion import DiffusionGenerator
 from monai_genaug.generators.latent import VAEGenerator
 from monai_genaug.generators.network import NetworkGenerator
 from monai_genaug.generators.pool import SamplePool
 from monai_genaug.generators.pool_record import POOL_FILE
 from monai_genaug.generators.spec import GeneratorSpec
-from monai_genaug.networks import LatentAutoencoder
+from monai_genaug.networks import DiffusionDecoder, LatentAutoencoder, LatentDecoder
 
 __all__ = ["bundle_folder", "list_generators", "load_generator", "read_spec"]
 
@@ -55,8 +56,13 @@ def load_generator(
 
 def _of_bundle(folder: Path, device: str | torch.device) -> NetworkGenerator:
     reference = BundleReference.read(folder)
-    kind = VAEGenerator if issubclass(reference.network_class, LatentAutoencoder) else NetworkGenerator
-    return kind.from_reference(reference, device)
+    return _kind_of(reference.network_class).from_reference(reference, device)
+
+
+def _kind_of(network: type[LatentDecoder]) -> type[NetworkGenerator]:
+    if issubclass(network, LatentAutoencoder):
+        return VAEGenerator
+    return DiffusionGenerator if issubclass(network, DiffusionDecoder) else NetworkGenerator
 
 
 def list_generators() -> dict[str, GeneratorSpec]:

@@ -59,12 +59,18 @@ MAKERS: dict[str, Callable[[Path], SampleGenerator]] = {
     "per_class_vae": lambda folder: family_generator("per_class_vae", SHAPE),
     "gan": lambda folder: family_generator("gan", SHAPE),
     "conditional_gan": lambda folder: load_generator(write_family_bundle(folder / "cgan", "conditional_gan", SHAPE)),
+    "diffusion": lambda folder: family_generator("diffusion", SHAPE, patch_size=2),
+    "conditional_diffusion": lambda folder: load_generator(
+        write_family_bundle(folder / "cdiffusion", "conditional_diffusion", SHAPE, patch_size=2)
+    ),
+    "ddpm": lambda folder: family_generator("ddpm", SHAPE, patch_size=2),
 }
+WITHOUT_ENCODER = ("pool", "refreshed_pool", "gan", "conditional_gan", "diffusion", "conditional_diffusion", "ddpm")
 every_kind = pytest.mark.parametrize("kind", MAKERS)
-with_encoder = pytest.mark.parametrize(
-    "kind", [kind for kind in MAKERS if kind not in ("pool", "refreshed_pool", "gan", "conditional_gan")]
+with_encoder = pytest.mark.parametrize("kind", [kind for kind in MAKERS if kind not in WITHOUT_ENCODER])
+with_classes = pytest.mark.parametrize(
+    "kind", ["conditional", "conditional_vae", "per_class_vae", "conditional_gan", "conditional_diffusion"]
 )
-with_classes = pytest.mark.parametrize("kind", ["conditional", "conditional_vae", "per_class_vae", "conditional_gan"])
 
 
 @pytest.fixture
@@ -174,7 +180,7 @@ def test_deepcopy_is_the_same_handle(generator: SampleGenerator) -> None:
     assert copy.deepcopy({"transform": [generator]})["transform"][0] is generator
 
 
-@pytest.mark.parametrize("kind", ["bundle", "pool", "conditional_vae", "conditional_gan"])
+@pytest.mark.parametrize("kind", ["bundle", "pool", "conditional_vae", "conditional_gan", "conditional_diffusion"])
 def test_pickle_carries_a_reference(generator: SampleGenerator) -> None:
     expected = sample(generator, SEEDS)
     generator.batch_size = 5
@@ -186,7 +192,7 @@ def test_pickle_carries_a_reference(generator: SampleGenerator) -> None:
     assert_same(sample(again, SEEDS), expected)
 
 
-@pytest.mark.parametrize("kind", ["network", "conditional", "riemannian", "per_class_vae", "gan"])
+@pytest.mark.parametrize("kind", ["network", "conditional", "riemannian", "per_class_vae", "gan", "diffusion", "ddpm"])
 def test_generators_in_memory_survive_pickling(generator: SampleGenerator) -> None:
     again: SampleGenerator = pickle.loads(pickle.dumps(generator))
     assert again.spec == generator.spec
@@ -273,7 +279,7 @@ def test_bad_truncation_is_refused(generator: SampleGenerator, truncation: float
         generator.sample([1], labels_for(generator, [1]), truncation)
 
 
-@pytest.mark.parametrize("kind", ["pool", "riemannian"])
+@pytest.mark.parametrize("kind", ["pool", "riemannian", "diffusion", "ddpm"])
 def test_truncation_is_refused_where_there_is_none(generator: SampleGenerator) -> None:
     with pytest.raises(ValueError, match="has no truncation"):
         generator.sample([1], truncation=0.5)
