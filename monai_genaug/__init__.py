@@ -23,6 +23,7 @@ from importlib.metadata import version as _version
 from monai_genaug import data, engines, generators, handlers, latent, losses, metrics, networks, quality, transforms
 from monai_genaug.data import SyntheticDataset, plan_counts, plan_replacement
 from monai_genaug.generators import (
+    DiffusionGenerator,
     FunctionGenerator,
     GeneratorSpec,
     LatentGenerator,
@@ -62,6 +63,7 @@ __all__ = [
     "FunctionGenerator",
     "export_network",
     "image_spec",
+    "DiffusionGenerator",
     "GeneratorSpec",
     "OutputSpec",
     "Provenance",

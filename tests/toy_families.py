@@ -23,12 +23,14 @@ from monai_genaug.networks import (
     LatentAutoencoder,
     LatentDecoder,
     PerClassVAE,
+    UNetDiffusion,
 )
 from monai_genaug.weights import save_weights
 
 CLASSES = {0: "a", 1: "b"}
 SHAPE = (8, 8)
 
+_UNET = {"channels": [8], "norm_num_groups": 2, "num_head_channels": 8, "attention_levels": [False]}
 FAMILIES: dict[str, tuple[type[LatentDecoder], dict[str, Any]]] = {
     "conditional_vae": (ConditionalVAE, {"n_classes": 2, "latent_dim": 4, "channels": [4, 8]}),
     "joint_vae": (JointVAE, {"continuous_dim": 3, "n_categories": 4, "channels": [4, 8]}),
@@ -38,6 +40,12 @@ FAMILIES: dict[str, tuple[type[LatentDecoder], dict[str, Any]]] = {
     ),
     "gan": (DCGANGenerator, {"latent_dim": 4, "channels": [8, 4]}),
     "conditional_gan": (DCGANGenerator, {"latent_dim": 4, "channels": [8, 4], "n_classes": 2}),
+    "diffusion": (UNetDiffusion, {**_UNET, "scheduler": "rflow", "num_inference_steps": 2}),
+    "conditional_diffusion": (
+        UNetDiffusion,
+        {**_UNET, "n_classes": 2, "guidance": 1.5, "scheduler": "ddim", "num_inference_steps": 2},
+    ),
+    "ddpm": (UNetDiffusion, {**_UNET, "scheduler": "ddpm", "num_inference_steps": 3, "prediction_type": "sample"}),
 }
 
 
@@ -60,6 +68,10 @@ def _built(kind: str, shape: tuple[int, ...], seed: int, changes: tuple[tuple[st
             for name, parameter in network.named_parameters():
                 if "norm" in name:
                     parameter.add_(0.3 * torch.randn_like(parameter))
+                elif not parameter.any() and parameter.ndim > 1:  # the last layer of a U-Net begins with zeros
+                    parameter.normal_(0.0, 0.1)
+                elif isinstance(network, UNetDiffusion):
+                    continue
                 elif parameter.ndim > 1 and "encoder" not in name and "to_posterior" not in name:
                     parameter.mul_(3.0)
         _settle(network)

@@ -18,7 +18,7 @@ class BlueprintModel:
     """A network and how it is trained.
 
     Attributes:
-        method: ``"vae"`` or ``"gan"``.
+        method: ``"vae"``, ``"gan"`` or ``"diffusion"``.
         network: class name in :mod:`monai_genaug.networks`.
         conditional: whether it needs classes; None: takes them where there are some.
         truncation: whether its samples can be truncated.
@@ -52,12 +52,20 @@ def check_size(model: BlueprintModel, shape: Sequence[int]) -> None:
         ValueError: the size, and those that are allowed.
     """
     arguments = model.network_args(shape, 1, 2 if model.conditional else 0)
-    is_residual = model.method == "vae" and arguments.get("stack", "residual") == "residual"
-    multiple = 2 ** len(arguments["channels"]) if is_residual else 1
+    multiple = _multiple(model.method, arguments)
     smallest = max(_SMALLEST, multiple)
     if min(shape) < smallest or any(size % multiple for size in shape):
         sizes = f"multiples of {multiple}" if multiple > 1 else "whole numbers"
         raise ValueError(f"size is {shape[0]}, allowed for {model.network} in {len(shape)}D: {sizes} from {smallest}.")
+
+
+def _multiple(method: str, arguments: dict[str, Any]) -> int:
+    """What every axis has to be a multiple of."""
+    levels = len(arguments["channels"])
+    if method == "diffusion":
+        return int(arguments["patch_size"] * 2 ** (levels - 1))
+    is_residual = method == "vae" and arguments.get("stack", "residual") == "residual"
+    return int(2**levels) if is_residual else 1
 
 
 def _common(shape: Sequence[int], channels: int) -> dict[str, Any]:
@@ -104,11 +112,23 @@ def _critic(shape: Sequence[int], channels: int, classes: int) -> dict[str, Any]
     return {"discriminator_args": critic, **rates, "trainer#adversarial": "hinge", "batch_size": 16}
 
 
+def _diffusion(shape: Sequence[int], channels: int, classes: int) -> dict[str, Any]:
+    """The U-Net sees patches: full resolution would cost several times as much."""
+    widths = {"channels": [32, 64, 64], "patch_size": 2} if len(shape) == 2 else {"channels": [64, 96], "patch_size": 4}
+    sampling = {"scheduler": "rflow", "num_inference_steps": 20, "guidance": 1.5 if classes else 1.0}
+    return {**_common(shape, channels), **widths, **sampling, "n_classes": classes}
+
+
+def _diffusion_training(shape: Sequence[int], channels: int, classes: int) -> dict[str, Any]:
+    return {"lr": 0.001, "batch_size": 32}
+
+
 MODELS = {
     "vae": BlueprintModel("vae", "VAE", False, True, _vae),
     "conditional_vae": BlueprintModel("vae", "ConditionalVAE", True, True, _conditional_vae),
     "joint_vae": BlueprintModel("vae", "JointVAE", False, True, _joint_vae),
     "rhvae": BlueprintModel("vae", "RHVAE", False, False, _rhvae),
     "sngan": BlueprintModel("gan", "DCGANGenerator", None, True, _dcgan, _critic),
+    "diffusion": BlueprintModel("diffusion", "UNetDiffusion", None, False, _diffusion, _diffusion_training),
 }
 """Name -> model."""

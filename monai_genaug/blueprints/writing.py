@@ -17,7 +17,7 @@ from monai_genaug.generators.spec import GeneratorSpec
 
 __all__ = ["METHODS", "write_untrained_bundle"]
 
-METHODS = ("vae", "gan")
+METHODS = ("vae", "gan", "diffusion")
 """How a network is trained; there is a ``train_<method>.json`` for each."""
 
 _FOLDER = Path(__file__).resolve().parent
@@ -39,7 +39,7 @@ def write_untrained_bundle(
 
     Args:
         folder: the bundle; it appears complete or not at all.
-        method: ``"vae"`` or ``"gan"``.
+        method: one of :data:`METHODS`.
         spec: what the generator will make.
         network: class name of the network in :mod:`monai_genaug.networks`.
         network_args: what it is called with; scalars and lists.

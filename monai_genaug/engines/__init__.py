@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
+from monai_genaug.engines.diffusion_trainer import DiffusionTrainer
 from monai_genaug.engines.latent_gan_trainer import LatentGANTrainer
 from monai_genaug.engines.vae_evaluator import VAEEvaluator
 from monai_genaug.engines.vae_trainer import NonFiniteLossError, VAETrainer
 
-__all__ = ["VAETrainer", "VAEEvaluator", "LatentGANTrainer", "NonFiniteLossError"]
+__all__ = ["VAETrainer", "VAEEvaluator", "LatentGANTrainer", "DiffusionTrainer", "NonFiniteLossError"]

@@ -7,6 +7,7 @@ from __future__ import annotations
 from monai_genaug.generators.base import LatentGenerator, SampleGenerator
 from monai_genaug.generators.bundle_recipe import BundleRecipe
 from monai_genaug.generators.class_labels import plain_label, resolve_class_labels
+from monai_genaug.generators.diffusion import DiffusionGenerator
 from monai_genaug.generators.function import FunctionGenerator
 from monai_genaug.generators.hashing import content_hash, subject_hash
 from monai_genaug.generators.image_spec import image_spec
@@ -29,6 +30,7 @@ __all__ = [
     "LatentGenerator",
     "NetworkGenerator",
     "VAEGenerator",
+    "DiffusionGenerator",
     "PerClassGenerator",
     "ModuleGenerator",
     "FunctionGenerator",

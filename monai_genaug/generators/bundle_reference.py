@@ -39,6 +39,7 @@ ALLOWED_TARGETS = (
     "monai_genaug.networks.JointVAE",
     "monai_genaug.networks.PerClassVAE",
     "monai_genaug.networks.DCGANGenerator",
+    "monai_genaug.networks.UNetDiffusion",
     "monai_genaug.latent.NormalLatent",
     "monai_genaug.latent.TruncatedNormalLatent",
     "monai_genaug.latent.GaussianMixtureLatent",

@@ -15,6 +15,7 @@ import torch
 from monai_genaug.generators.base import SampleGenerator
 from monai_genaug.generators.bundle_recipe import BundleRecipe
 from monai_genaug.generators.bundle_reference import CONFIG_FILE, BundleReference
+from monai_genaug.generators.diffusion import DiffusionGenerator
 from monai_genaug.generators.latent import VAEGenerator
 from monai_genaug.generators.module import ModuleGenerator
 from monai_genaug.generators.monai_bundle import MonaiBundleGenerator
@@ -25,7 +26,7 @@ from monai_genaug.generators.pool_record import POOL_FILE
 from monai_genaug.generators.spec import GeneratorSpec
 from monai_genaug.generators.zoo_download import bundle_directory, download_bundle, is_bundle_name
 from monai_genaug.generators.zoo_files import DOCS_PAGE, is_zoo_bundle
-from monai_genaug.networks import LatentAutoencoder
+from monai_genaug.networks import DiffusionDecoder, LatentAutoencoder, LatentDecoder
 
 __all__ = ["bundle_folder", "list_generators", "load_generator", "read_spec"]
 
@@ -103,8 +104,13 @@ def _by_name(name: str, trust: bool, bundle_dir: str | os.PathLike[str] | None) 
 
 def _of_bundle(folder: Path, device: str | torch.device) -> NetworkGenerator:
     reference = BundleReference.read(folder)
-    kind = VAEGenerator if issubclass(reference.network_class, LatentAutoencoder) else NetworkGenerator
-    return kind.from_reference(reference, device)
+    return _kind_of(reference.network_class).from_reference(reference, device)
+
+
+def _kind_of(network: type[LatentDecoder]) -> type[NetworkGenerator]:
+    if issubclass(network, LatentAutoencoder):
+        return VAEGenerator
+    return DiffusionGenerator if issubclass(network, DiffusionDecoder) else NetworkGenerator
 
 
 def list_generators() -> dict[str, GeneratorSpec]:

@@ -36,6 +36,8 @@ def test_unknown_model() -> None:
         ("rhvae", (24, 24, 24), "multiples of 16 from 16"),
         ("vae", (20, 20, 20), "multiples of 8 from 8"),
         ("conditional_vae", (7, 7), "whole numbers from 8"),
+        ("diffusion", (20, 20), "multiples of 8 from 8"),
+        ("diffusion", (20, 20, 20), "multiples of 8 from 8"),
         ("sngan", (0, 0, 0), "whole numbers from 8"),
     ],
 )

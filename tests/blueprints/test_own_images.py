@@ -16,7 +16,7 @@ from PIL import Image
 
 from monai_genaug.blueprints import train_on_folder
 from monai_genaug.data import class_folder_items
-from monai_genaug.generators import content_hash, load_generator
+from monai_genaug.generators import DiffusionGenerator, content_hash, load_generator
 from tests.class_pictures import CLASSES, write_class_pictures, write_pictures
 
 SCHEMA = Path(__file__).parents[1] / "bundles" / "bundle_schema.json"
@@ -166,6 +166,15 @@ def test_volumes_and_an_image_that_only_reading_finds(tmp_path: Path) -> None:
     )
     written = nibabel.load(tmp_path / "made" / "0_image.nii.gz").get_fdata()
     np.testing.assert_allclose(written, generator.sample([0])["image"][0, 0].numpy(), atol=1e-4)
+
+
+def test_a_diffusion_model_of_classes(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "data" / "a")
+    write_pictures(tmp_path / "data" / "b")
+    generator = load_generator(train_on_folder(tmp_path / "data", tmp_path / "out", "diffusion", size=8, epochs=1))
+    assert isinstance(generator, DiffusionGenerator)
+    assert generator.spec.classes == {0: "a", 1: "b"}
+    assert generator.sample([1, 2], ["a", "b"])["image"].shape == (2, 1, 8, 8)
 
 
 def test_a_gan_and_flat_folders(tmp_path: Path) -> None:

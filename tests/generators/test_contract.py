@@ -11,7 +11,6 @@ import pickle
 import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -76,17 +75,20 @@ MAKERS: dict[str, Callable[[Path], SampleGenerator]] = {
     "torch_export": lambda folder: exported_generator(SHAPE, folder / "model.pt2"),
     "function": lambda folder: function_generator(),
     "global_function": lambda folder: function_generator(uses_global_state=True),
+    "diffusion": lambda folder: family_generator("diffusion", SHAPE, patch_size=2),
+    "conditional_diffusion": lambda folder: load_generator(
+        write_family_bundle(folder / "cdiffusion", "conditional_diffusion", SHAPE, patch_size=2)
+    ),
+    "ddpm": lambda folder: family_generator("ddpm", SHAPE, patch_size=2),
     "zoo_gan": lambda folder: load_generator(zoo_gan(folder / "zoo_gan", len(SHAPE)), trust=True),
+    "zoo_diffusion": lambda folder: load_generator(_drawing_diffusion(folder / "zoo_diffusion"), trust=True),
 }
-if find_spec("einops") is not None:  # MONAI's diffusion networks need it
-    MAKERS["zoo_diffusion"] = lambda folder: load_generator(_drawing_diffusion(folder / "zoo_diffusion"), trust=True)
 every_kind = pytest.mark.parametrize("kind", MAKERS)
 with_encoder = pytest.mark.parametrize(
     "kind", ["network", "bundle", "conditional", "riemannian", "conditional_vae", "per_class_vae"]
 )
-with_classes = pytest.mark.parametrize(
-    "kind", ["conditional", "conditional_vae", "per_class_vae", "conditional_gan", "module", "torchscript"]
-)
+CONDITIONAL = ["conditional", "conditional_vae", "per_class_vae", "conditional_gan", "module", "torchscript"]
+with_classes = pytest.mark.parametrize("kind", [*CONDITIONAL, "conditional_diffusion"])
 
 
 @pytest.fixture
@@ -196,11 +198,10 @@ def test_deepcopy_is_the_same_handle(generator: SampleGenerator) -> None:
     assert copy.deepcopy({"transform": [generator]})["transform"][0] is generator
 
 
-FROM_FILES = ("bundle", "pool", "conditional_vae", "conditional_gan", "torchscript", "torch_export", "function")
-FROM_FILES = (*FROM_FILES, "zoo_gan", "zoo_diffusion")
+FROM_FILES = ["bundle", "pool", "conditional_vae", "conditional_gan", "conditional_diffusion"]
 
 
-@pytest.mark.parametrize("kind", [kind for kind in MAKERS if kind in FROM_FILES])
+@pytest.mark.parametrize("kind", [*FROM_FILES, "torchscript", "torch_export", "function", "zoo_gan", "zoo_diffusion"])
 def test_pickle_carries_a_reference(generator: SampleGenerator) -> None:
     expected = sample(generator, SEEDS)
     generator.batch_size = 5
@@ -212,7 +213,10 @@ def test_pickle_carries_a_reference(generator: SampleGenerator) -> None:
     assert_same(sample(again, SEEDS), expected)
 
 
-@pytest.mark.parametrize("kind", ["network", "conditional", "riemannian", "per_class_vae", "gan", "module"])
+IN_MEMORY = ["network", "conditional", "riemannian", "per_class_vae", "gan", "module", "diffusion", "ddpm"]
+
+
+@pytest.mark.parametrize("kind", IN_MEMORY)
 def test_generators_in_memory_survive_pickling(generator: SampleGenerator) -> None:
     again: SampleGenerator = pickle.loads(pickle.dumps(generator))
     assert again.spec == generator.spec
@@ -299,7 +303,7 @@ def test_bad_truncation_is_refused(generator: SampleGenerator, truncation: float
         generator.sample([1], labels_for(generator, [1]), truncation)
 
 
-@pytest.mark.parametrize("kind", ["pool", "riemannian", "zoo_gan"])
+@pytest.mark.parametrize("kind", ["pool", "riemannian", "diffusion", "ddpm", "zoo_gan"])
 def test_truncation_is_refused_where_there_is_none(generator: SampleGenerator) -> None:
     with pytest.raises(ValueError, match="has no truncation"):
         generator.sample([1], truncation=0.5)

@@ -11,7 +11,6 @@ import pickle
 import py_compile
 import random
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +45,6 @@ from tests.test_weights import _Hostile
 SEEDS = [0, 3, 5, 5 + 2**32, 2**63 - 1]
 NOISE_STREAM = 2**32 + 11
 TWO = {"autoencoder_def": "model_autoencoder.pt", "network_def": "model.pt"}
-needs_einops = pytest.mark.skipif(find_spec("einops") is None, reason="MONAI's diffusion networks need einops")
 
 
 def load(folder: Path, **options: Any) -> MonaiBundleGenerator:
@@ -82,7 +80,6 @@ def test_gan_with_scripts_reads_normal_codes(tmp_path: Path) -> None:
     assert (images(load(folder)) - expected).abs().max() < 1e-5
 
 
-@needs_einops
 @pytest.mark.parametrize("spatial_dims", [2, 3])
 def test_latent_diffusion_gives_what_its_networks_give(tmp_path: Path, spatial_dims: int) -> None:
     folder = zoo_diffusion(tmp_path / "bundle", spatial_dims)
@@ -112,7 +109,6 @@ def test_latent_diffusion_gives_what_its_networks_give(tmp_path: Path, spatial_d
     assert (made - expected).abs().max() < 1e-4
 
 
-@needs_einops
 def test_diffusion_that_draws_in_its_steps_runs_one_seed_per_call(tmp_path: Path) -> None:
     folder = write_zoo_bundle(tmp_path / "bundle", ddpm_config(), {"network_def": "model.pt"}, as_yaml=True)
     generator = load(folder)
@@ -123,7 +119,6 @@ def test_diffusion_that_draws_in_its_steps_runs_one_seed_per_call(tmp_path: Path
     assert torch.cdist(made.flatten(1), made.flatten(1)).fill_diagonal_(9).min() > 0.1
 
 
-@needs_einops
 @pytest.mark.parametrize("scheduler", ["DDPMScheduler", "PNDMScheduler"])
 def test_schedulers_that_draw_or_count_keep_no_state(tmp_path: Path, scheduler: str) -> None:
     steps = {"set_timesteps": "$@noise_scheduler.set_timesteps(num_inference_steps=6)"}  # PNDM needs four and more
@@ -135,7 +130,6 @@ def test_schedulers_that_draw_or_count_keep_no_state(tmp_path: Path, scheduler: 
     assert (images(generator, [1, 7])[1:] - first).abs().max() < 1e-4
 
 
-@needs_einops
 def test_diffusion_without_scripts_and_without_a_sample_item(tmp_path: Path) -> None:
     config = ldm_config(2)
     with_expression = {
@@ -163,7 +157,6 @@ def test_diffusion_without_scripts_and_without_a_sample_item(tmp_path: Path) -> 
     assert (made[0] - unscaled).abs().max() > 1e-2
 
 
-@needs_einops
 def test_names_of_generative_models_become_those_of_monai(tmp_path: Path) -> None:
     old = ldm_config(2, old=True)
     assert "generative." in json.dumps(old)
@@ -172,7 +165,6 @@ def test_names_of_generative_models_become_those_of_monai(tmp_path: Path) -> Non
     assert "generative" not in sys.modules
 
 
-@needs_einops
 def test_old_names_of_tensors_are_converted(tmp_path: Path) -> None:
     def renamed(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         names = ((".attn.", "."), ("out_proj", "proj_attn"), ("postconv", "conv"))
@@ -195,7 +187,6 @@ def conditioned(folder: Path, **changes: Any) -> Path:
     return write_zoo_bundle(folder, config, networks, {"ldm_sampler": LDM_SCRIPT}, meta)
 
 
-@needs_einops
 def test_conditions_are_drawn_per_seed_or_fixed(tmp_path: Path) -> None:
     folder = conditioned(tmp_path / "bundle")
     generator = load(folder)
@@ -333,7 +324,6 @@ def rename(state: dict[str, Any]) -> dict[str, Any]:
     return {f"other.{key}": value for key, value in state.items()}
 
 
-@needs_einops
 @pytest.mark.parametrize("change", [drop, add, rename])
 @pytest.mark.parametrize("strict", [True, False])
 def test_weights_that_do_not_fit_are_refused(tmp_path: Path, change: Any, strict: bool) -> None:
@@ -348,7 +338,6 @@ def test_weights_that_do_not_fit_are_refused(tmp_path: Path, change: Any, strict
         load(folder)
 
 
-@needs_einops
 def test_weights_copied_in_part_are_refused(tmp_path: Path) -> None:
     config = ldm_config()
     config["load_diffusion"] = "$monai.networks.utils.copy_model_state(@network_def, torch.load(@load_diffusion_path))"
@@ -553,7 +542,6 @@ def latent_metadata(spatial_dims: int) -> dict[str, Any]:
     )
 
 
-@needs_einops
 @pytest.mark.parametrize("name", shipped_recipe_names())
 def test_bundles_of_the_zoo_that_are_known_by_name(tmp_path: Path, name: str) -> None:
     folder = shrunk_zoo(tmp_path, name)
@@ -576,7 +564,6 @@ def test_bundles_of_the_zoo_that_are_known_by_name(tmp_path: Path, name: str) ->
         assert generator.recipe.conditions["gender"].choices == (0, 1)
 
 
-@needs_einops
 def test_the_image_s_range_is_not_that_of_the_latents(tmp_path: Path) -> None:
     folder = zoo_diffusion(tmp_path / "bundle", 2, meta=latent_metadata(2))
     output = load(folder).spec.outputs["image"]

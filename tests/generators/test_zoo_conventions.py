@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -204,7 +203,7 @@ DIFFUSION: dict[str, Callable[[], Any]] = {
         key: value for key, value in ddpm_config().items() if key not in ("sample", "testing", "inferer")
     },
 }
-WAYS = {**GANS, **(DIFFUSION if find_spec("einops") is not None else {})}
+WAYS = {**GANS, **DIFFUSION}
 
 
 def write(folder: Path, way: str) -> Path:
@@ -258,8 +257,6 @@ def test_three_channels(tmp_path: Path) -> None:
 
 
 def test_networks_that_read_more_than_noise_are_not_guessed(tmp_path: Path) -> None:
-    if find_spec("einops") is None:
-        pytest.skip("MONAI's diffusion networks need einops")
     config = ldm(("noise", "latent_shape"))
     with pytest.raises(ValueError, match="not clear how this bundle makes a sample"):
         MonaiBundleGenerator(write_zoo_bundle(tmp_path / "a", config, LDM_NETWORKS, meta={}), trust=True)

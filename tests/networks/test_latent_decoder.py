@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from monai_genaug.latent import ClassWiseLatent, GaussianMixtureLatent, NormalLatent, TruncatedNormalLatent
-from monai_genaug.networks import DCGANGenerator, LatentDecoder
+from monai_genaug.networks import DCGANGenerator, DiffusionDecoder, LatentDecoder
 from tests.toy_families import FAMILIES, family_network
 
 every_family = pytest.mark.parametrize("kind", FAMILIES)
@@ -51,7 +51,7 @@ def test_class_weights_may_be_any_numbers(kind: str) -> None:
     assert network(code).isfinite().all()
 
 
-@pytest.mark.parametrize("kind", ["conditional_vae", "conditional_gan", "per_class_vae"])
+@pytest.mark.parametrize("kind", ["conditional_vae", "conditional_gan", "per_class_vae", "conditional_diffusion"])
 def test_the_class_changes_the_sample(kind: str) -> None:
     network = family_network(kind).eval()
     z = network.draw_latent([3, 3], [0, 0])
@@ -112,10 +112,11 @@ def test_latent_is_an_object_a_name_or_the_standard_normal() -> None:
 def test_draws_are_the_latent_distributions(kind: str) -> None:
     network = family_network(kind)
     classes = [0, 1, 1] if network.n_classes else None
-    assert network.supports_truncation
-    z = network.draw_latent([4, 5, 6], classes, 0.5)
-    assert torch.equal(z, network.latent.sample([4, 5, 6], 0.5, classes))
-    assert not torch.equal(z, network.draw_latent([4, 5, 6], classes))
+    assert network.supports_truncation == (not isinstance(network, DiffusionDecoder))
+    truncation = 0.5 if network.supports_truncation else 1.0
+    z = network.draw_latent([4, 5, 6], classes, truncation)
+    assert torch.equal(z, network.latent.sample([4, 5, 6], truncation, classes))
+    assert torch.equal(z, network.draw_latent([4, 5, 6], classes)) == (truncation == 1.0)
 
 
 @pytest.mark.parametrize(
