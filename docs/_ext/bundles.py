@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from monai_genaug.experiments.bundle_privacy import BundlePrivacy
+from monai_genaug.experiments.statistics import mean_and_interval
 from monai_genaug.generators import GeneratorSpec, bundle_folder, list_generators
 
+_MEAN_OF_LABELS = 3  # in the list of a run: anterior, posterior, whole, mean of the first two
 _FEATURES = (
     ("frechet_distance", "Frechet distance", ".1f"),
     ("precision", "precision", ".2f"),
@@ -54,6 +56,17 @@ def bundle_table(docs: Path) -> str:
         if "features" in measured:
             cells = [f"[{name}](../cards/{name}.md)", *_feature_cells(measured["features"]["rows"]), *_audit(measured)]
             lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def downstream_table(name: str) -> str:
+    """Dice of networks that learnt from real volumes, from samples of a bundle of pairs, or from both."""
+    measured = json.loads((bundle_folder(name) / "docs" / "measured.json").read_text(encoding="utf-8"))
+    lines = ["| training data | geometric augmentation | Dice | seeds |", "|---|---|---|---|"]
+    for row in measured["downstream"]:
+        mean, low, high = mean_and_interval([run[_MEAN_OF_LABELS] for run in row["runs"]])
+        geometric = "yes" if row["geometric"] else "no"
+        lines.append(f"| {row['source']} | {geometric} | {mean:.3f} [{low:.3f}, {high:.3f}] | {len(row['runs'])} |")
     return "\n".join(lines)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import public_names
-from bundles import bundle_table, gallery
+from bundles import bundle_table, downstream_table, gallery
 from commands import command_reference
 from notebooks import notebook_sources
 from sphinx.application import Sphinx
@@ -42,6 +42,7 @@ _KINDS = {
     "notebooks": _notebooks,
     "gallery": lambda docs, argument: gallery(docs),
     "bundle_table": lambda docs, argument: bundle_table(docs),
+    "downstream_table": lambda docs, argument: downstream_table(argument),
 }
 
 
