@@ -25,7 +25,7 @@ $(READY): pyproject.toml
 	@touch $@
 
 demo: setup  ## the whole way from the shipped bundle to a trained network; writes demo_out/report.md
-	$(BIN)/python -m monai_genaug demo --out demo_out
+	$(BIN)/python -m monai_genaug demo --out demo_out --force
 
 test: setup  ## all tests (WORKERS=2 processes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
