@@ -62,6 +62,7 @@ def write_overlay(folder: Path, **changes: object) -> Path:
         "train_dataloader#batch_size": 2,
         "lr_scheduler#warmup_steps": 2,
         "amp": None,
+        "min_subjects": 1,
         **changes,
     }
     path = folder / "tiny.json"

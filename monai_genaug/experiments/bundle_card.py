@@ -13,6 +13,7 @@ from monai_genaug.experiments.bundle_privacy import BundlePrivacy
 from monai_genaug.experiments.card_text import BEGIN, END, insert_measured, measured_section
 from monai_genaug.experiments.feature_card import feature_section
 from monai_genaug.experiments.feature_quality import FeatureQuality
+from monai_genaug.experiments.filter_effect_report import FilterEffect, filter_section
 from monai_genaug.experiments.image_quality import ImageQuality
 from monai_genaug.experiments.privacy_card import privacy_section, privacy_warnings
 from monai_genaug.experiments.quality_card import quality_section, quality_warnings
@@ -21,7 +22,7 @@ from monai_genaug.generators.bundle_reference import CONFIG_FILE
 __all__ = ["card_section", "card_warnings", "check_card", "quality_of", "read_measured", "write_measured"]
 
 _MEASURED = "measured.json"
-_FEATURES, _PRIVACY, _WARNINGS = "features", "privacy", "warnings"
+_FEATURES, _PRIVACY, _FILTERS, _WARNINGS = "features", "privacy", "filters", "warnings"
 _OF_PAIRS = "judge_dice"
 
 
@@ -52,7 +53,8 @@ def write_measured(bundle: Path, figures: Mapping[str, Any]) -> None:
     Args:
         bundle: the bundle's folder.
         figures: entries of the file, which replace those of the same name: those of :class:`ImageQuality` or of the
-            hippocampus card, ``"features"`` of :class:`FeatureQuality`, ``"privacy"`` of :class:`BundlePrivacy`.
+            hippocampus card, ``"features"`` of :class:`FeatureQuality`, ``"privacy"`` of :class:`BundlePrivacy`,
+            ``"filters"`` of :class:`FilterEffect`.
 
     Raises:
         ValueError: see :func:`check_card`; nothing is written.
@@ -79,6 +81,8 @@ def card_section(measured: Mapping[str, Any]) -> str:
         sections.append(feature_section(FeatureQuality.from_dict(measured[_FEATURES])))
     if _PRIVACY in measured:
         sections.append(privacy_section(BundlePrivacy.from_dict(measured[_PRIVACY])))
+    if _FILTERS in measured:
+        sections.append(filter_section(FilterEffect.from_dict(measured[_FILTERS])))
     return "\n\n".join(sections)
 
 
@@ -95,7 +99,7 @@ def quality_of(measured: Mapping[str, Any]) -> ImageQuality | None:
     """The figures of an image generator; None for those of another kind."""
     if _OF_PAIRS in measured or "whole" not in measured:
         return None
-    others = (_FEATURES, _PRIVACY, _WARNINGS)
+    others = (_FEATURES, _PRIVACY, _FILTERS, _WARNINGS)
     return ImageQuality.from_dict({name: value for name, value in measured.items() if name not in others})
 
 

@@ -1,6 +1,6 @@
 # Copyright (c) monai_genaug contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Measures what filters do to samples of shipped generators, and writes it into the page about filters.
+"""Measures what filters do to samples of generators, and writes it into their cards and into the page about filters.
 
 ``python -m monai_genaug.experiments.filter_effect --dataset-dir $GENAUG_DATA --work-dir runs/filters [NAME ...]``
 
@@ -19,6 +19,7 @@ import torch
 import typer
 from torch import Tensor
 
+from monai_genaug.experiments.bundle_card import check_card, write_measured
 from monai_genaug.experiments.bundle_quality import dataset_folder
 from monai_genaug.experiments.card_text import insert_measured
 from monai_genaug.experiments.classification import classifier_features
@@ -49,13 +50,15 @@ def measure_filters(
     steps: Annotated[int, typer.Option(help="of each of the compared trainings")] = 150,
     seeds: Annotated[int, typer.Option(help="trainings of each kind")] = 5,
 ) -> None:
-    """Measures and writes the page's tables."""
+    """Measures, and writes ``docs/measured.json`` and the cards of the bundles, and the tables of the page."""
     effort, found = Effort(steps=steps, seeds=seeds), []
     for name in names or _NAMES:
         generator = load_generator(name)
         folder = bundle_folder(name) if name in list_generators() else Path(name)
+        check_card(folder)
         parts = load_real_parts(generator, folder, dataset_folder(generator.spec, dataset_dir), work_dir)
         found.append(measure_filter_effect(generator, parts, work_dir, candidates, fit_steps, effort=effort))
+        write_measured(folder, {"filters": found[-1].to_dict()})
     insert_measured(page, effect_section(found))
 
 
@@ -98,6 +101,7 @@ def measure_filter_effect(
     }
     return FilterEffect(
         name=spec.name,
+        sha256=spec.sha256,
         classes=spec.classes or {},
         candidates=n_candidates,
         thresholds={

@@ -10,7 +10,7 @@ Every stage leaves its result in the work folder; a run that was stopped goes on
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,7 +21,7 @@ from monai.data import Dataset
 from monai.transforms import Compose
 from torch import Tensor, nn
 
-from monai_genaug.experiments.bundle_card import check_card, write_measured
+from monai_genaug.experiments.bundle_card import check_card, read_measured, write_measured
 from monai_genaug.experiments.card_text import ARM_STEPS, N_REAL, N_SYNTHETIC
 from monai_genaug.experiments.downstream import ARMS, ArmData, run_arm, score_arm
 from monai_genaug.experiments.fidelity import measure_fidelity
@@ -54,6 +54,7 @@ __all__ = ["measure_model_card"]
 JUDGE_STEPS = 600
 MIXTURE_COMPONENTS = 5
 BATCH = 8
+_BUNDLE_ROW = "RHVAE"
 
 
 def measure_model_card(
@@ -61,6 +62,12 @@ def measure_model_card(
     work_dir: Annotated[Path, typer.Option(help="intermediate results; a stopped run goes on from them")],
     bundle: Annotated[str, typer.Option(help="name or folder of the bundle")] = BUNDLE,
     seeds: Annotated[int, typer.Option(help="runs of every downstream arm")] = 5,
+    keep: Annotated[
+        bool,
+        typer.Option(
+            help="keep the card's figures of what has not to do with the bundle: baselines, real volumes alone"
+        ),
+    ] = False,
 ) -> None:
     """Measures, and writes ``docs/measured.json``, pictures and the measured part of ``docs/README.md``."""
     work_dir.mkdir(parents=True, exist_ok=True)
@@ -74,18 +81,22 @@ def measure_model_card(
 
     measured: dict[str, Any] = {"judge_dice": dice_scores(judge, parts["test"]).mean(dim=0).tolist()}
     makers: dict[str, Callable[[], LatentGenerator]] = {
-        "RHVAE": lambda: generator,
+        _BUNDLE_ROW: lambda: generator,
         "VAE, gaussian mixture": lambda: _plain_vae(generator, folder, parts, dataset_dir, work_dir / "vae"),
         "PCA, Gaussian": lambda: PCAGenerator(training, generator.spec, generator.network.latent_dim),
     }
+    known = read_measured(folder) if keep else {}
     measured["fidelity"] = {}
     for name, make in makers.items():
+        if name != _BUNDLE_ROW and name in known.get("fidelity", {}):
+            measured["fidelity"][name] = known["fidelity"][name]
+            continue
         path = work_dir / f"fidelity_{name.split(',')[0].lower()}_{generator.spec.sha256[:8]}.json"
         measured["fidelity"][name] = stored_json(path, partial(_fidelity, make, training, test, judge))
     pool = build_pool(generator, N_SYNTHETIC, work_dir / f"pool_{generator.spec.sha256[:8]}")
-    measured["downstream"] = _downstream(
-        ArmData(parts["val"][:N_REAL], generator, pool), parts["test"], seeds, work_dir
-    )
+    data = ArmData(parts["val"][:N_REAL], generator, pool)
+    known_rows = [row for row in known.get("downstream", []) if row["source"] == "real" and len(row["runs"]) == seeds]
+    measured["downstream"] = _downstream(data, parts["test"], seeds, work_dir, known_rows)
     measured["counts"] = {part: len(items) for part, items in parts.items()}
     measured["sampler"] = _sampler_report(generator)
 
@@ -141,15 +152,19 @@ def _plain_vae(
     return VAEGenerator(network, generator.spec.replace(name="vae", sha256="", truncation=True))
 
 
-def _downstream(data: ArmData, test: list[dict[str, Any]], seeds: int, work_dir: Path) -> list[dict[str, Any]]:
-    rows = []
-    for source, geometric in ARMS:
-        runs = []
-        for seed in range(seeds):
+def _downstream(
+    data: ArmData, test: list[dict[str, Any]], seeds: int, work_dir: Path, known: Sequence[dict[str, Any]] = ()
+) -> list[dict[str, Any]]:
+    """A row per arm; those that are known already are taken as they are. All arms have run before the next seed."""
+    rows: dict[tuple[str, bool], dict[str, Any]] = {(row["source"], row["geometric"]): row for row in known}
+    missing = [arm for arm in ARMS if arm not in rows]
+    rows |= {arm: {"source": arm[0], "geometric": arm[1], "runs": []} for arm in missing}
+    for seed in range(seeds):
+        for source, geometric in missing:
             name = f"arm_{source.replace(' ', '')}_{int(geometric)}_{seed}_{data.pool.spec.sha256[:8]}.json"
-            runs.append(stored_json(work_dir / name, partial(_run, source, geometric, data, test, seed)))
-        rows.append({"source": source, "geometric": geometric, "runs": runs})
-    return rows
+            run = stored_json(work_dir / name, partial(_run, source, geometric, data, test, seed))
+            rows[source, geometric]["runs"].append(run)
+    return [rows[arm] for arm in ARMS]
 
 
 def _run(source: str, geometric: bool, data: ArmData, test: list[dict[str, Any]], seed: int) -> list[float]:

@@ -64,7 +64,9 @@ def privacy_section(privacy: BundlePrivacy) -> str:
     if beside is not None and beside.ok:
         lines += ["", _OTHER_ORIGIN.format(count=beside.n_held_out)]
     elif failed := _failed(report):
-        lines += ["", *(f"- {CHECK_TITLES[name].capitalize()}: {_MEANINGS[name]}" for name in failed), "", _ADVICE]
+        confidential = "the weights" if report.samples_ok else "samples and weights"
+        meanings = (f"- {CHECK_TITLES[name].capitalize()}: {_MEANINGS[name]}" for name in failed)
+        lines += ["", *meanings, "", _ADVICE.format(confidential=confidential)]
     return "\n".join(lines)
 
 
@@ -85,7 +87,7 @@ _OTHER_ORIGIN = (
 )
 _ADVICE = (
     "Where the training images are public, as those of the shipped bundles are, this gives away nothing new; otherwise "
-    "samples and weights are as confidential as the images."
+    "{confidential} are as confidential as the images."
 )
 
 

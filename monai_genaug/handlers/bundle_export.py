@@ -35,6 +35,7 @@ from monai_genaug.generators.bundle_reference import BundleReference
 from monai_genaug.generators.encoder_input import encoder_input
 from monai_genaug.handlers.training_checkpoint import TrainingCheckpoint
 from monai_genaug.networks import DCGANGenerator, LatentAutoencoder, LatentDecoder
+from monai_genaug.quality.centroid_compression import compress_network, has_manifolds
 from monai_genaug.weights import load_strict, read_weights, save_weights
 
 __all__ = ["BundleExport"]
@@ -67,10 +68,15 @@ class BundleExport:
         weights: ``"best"`` by the validation bound, or ``"last"``. A learned variance shrinks with the error on the
             training part, so the bound of held-out data can fall while their reconstructions still improve; with a
             learning rate that ends at 0, the last weights are then the better ones.
+        min_subjects: for how many subjects each stored centroid of a manifold stands at least, see
+            :func:`~monai_genaug.quality.compress_centroids`; 1 stores the code of every training item. Other
+            distributions store none and ignore it.
+        centroid_width: ``width`` there; with ``min_subjects=1`` it is not used.
 
     Raises:
-        ValueError: another value of ``weights``, a class key that the network doesn't need, or none where it does; when
-            training starts: the folder lies inside the source bundle, or its spec fits neither network nor keys.
+        ValueError: another value of ``weights``, ``min_subjects`` below 1, a class key that the network doesn't need,
+            or none where it does; when training starts: the folder lies inside the source bundle, its spec fits neither
+            network nor keys, or there are too few subjects for two centroids.
         FileExistsError: when training starts: the folder exists.
     """
 
@@ -89,7 +95,11 @@ class BundleExport:
         batch_size: int = 8,
         weights: str = "best",
         class_key: str | None = None,
+        min_subjects: int = 1,
+        centroid_width: float | None = None,
     ) -> None:
+        if min_subjects < 1:
+            raise ValueError(f"min_subjects is {min_subjects}, allowed: 1 and more.")
         if weights not in ("best", "last"):
             raise ValueError(f"weights is {weights!r}, allowed: 'best', 'last'.")
         if (class_key is None) != (network.n_classes == 0):
@@ -100,6 +110,7 @@ class BundleExport:
         self.train_items, self.val_items = train_items, val_items
         self.keys, self.seed, self.subject_key, self.batch_size = tuple(keys), seed, subject_key, batch_size
         self.class_key = class_key
+        self.min_subjects, self.centroid_width = min_subjects, centroid_width
 
     def attach(self, engine: Engine) -> None:
         """Attaches to a trainer."""
@@ -113,6 +124,12 @@ class BundleExport:
         kind = VAEGenerator if isinstance(self.network, LatentAutoencoder) else NetworkGenerator
         kind.check_fits(self.network, spec)
         _Items(self.train_items, spec, self.keys, self.batch_size)
+        for subjects in self._subjects_by_class() if self._compresses else []:
+            if len(set(subjects)) < 2 * self.min_subjects:
+                raise ValueError(
+                    f"there are {len(set(subjects))} subjects, needed for centroids of {self.min_subjects}: "
+                    f"{2 * self.min_subjects} and more, of each class."
+                )
 
     def __call__(self, engine: Engine) -> None:
         """Fits and exports."""
@@ -128,6 +145,10 @@ class BundleExport:
         if isinstance(network, LatentAutoencoder):
             held_out = _Items(self.val_items, spec, self.keys, self.batch_size)
             network.fit_generation(self._inputs(train, network), self._inputs(held_out, network))
+            if self._compresses:
+                network = compress_network(
+                    network, self.min_subjects, self._subjects(), self._classes(), self.centroid_width
+                )
         elif isinstance(network, DCGANGenerator):
             network.calibrate(self._codes(network))
         spec = spec.replace(provenance=self._provenance(spec, train))
@@ -139,6 +160,27 @@ class BundleExport:
 
     def _inputs(self, items: _Items, network: LatentAutoencoder) -> _Inputs:
         return _Inputs(items, network, self.class_key)
+
+    @property
+    def _compresses(self) -> bool:
+        return self.min_subjects > 1 and has_manifolds(self.network)
+
+    def _subjects(self) -> list[str]:
+        """Whom each training item shows; without a key each shows somebody else."""
+        key = self.subject_key
+        return [str(i) if key is None else str(item[key]) for i, item in enumerate(self.train_items)]
+
+    def _classes(self) -> list[int] | None:
+        return None if self.class_key is None else [_label(item, self.class_key) for item in self.train_items]
+
+    def _subjects_by_class(self) -> list[list[str]]:
+        subjects, classes = self._subjects(), self._classes()
+        if classes is None:
+            return [subjects]
+        return [
+            [name for name, of_class in zip(subjects, classes, strict=True) if of_class == number]
+            for number in range(self.network.n_classes)
+        ]
 
     def _codes(self, network: LatentDecoder) -> list[Tensor]:
         """New codes in batches, with the classes of the training items."""

@@ -17,6 +17,8 @@ from monai_genaug.experiments.bundle_card import card_section, card_warnings, qu
 from monai_genaug.experiments.bundle_privacy import BundlePrivacy
 from monai_genaug.experiments.card_text import BEGIN, END
 from monai_genaug.experiments.feature_quality import FeatureQuality
+from monai_genaug.experiments.filter_effect_criteria import FILTERS
+from monai_genaug.experiments.filter_effect_report import FilterEffect
 from monai_genaug.experiments.privacy_card import privacy_warnings
 from monai_genaug.generators import list_generators
 from monai_genaug.generators.network import NetworkGenerator
@@ -103,6 +105,17 @@ def test_privacy_is_audited_with_default_thresholds(measured: dict[str, Any], ge
     assert bool(privacy_warnings(privacy)) == (not report.ok)
     assert set(privacy_warnings(privacy)) <= set(spec.warnings)
     assert (privacy.validation is None) == report.ok
+
+
+def test_filters_are_measured_with_samples_of_these_weights(
+    measured: dict[str, Any], generator: NetworkGenerator
+) -> None:
+    if "filters" not in measured:
+        pytest.skip("filters were measured for other bundles")
+    effect = FilterEffect.from_dict(measured["filters"])
+    assert (effect.name, effect.sha256, effect.effort.seeds) == (generator.spec.name, generator.spec.sha256, 5)
+    assert set(effect.shares) == set(FILTERS)
+    assert "judge" in effect.sets
 
 
 def test_commands(card: str, folder: Path, generator: NetworkGenerator) -> None:

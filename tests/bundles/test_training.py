@@ -30,6 +30,8 @@ def overlay(config: dict[str, Any], folder: Path, source: Path) -> Path:
     batch_size = "batch_size" if "batch_size" in config else "train_dataloader#batch_size"
     max_epochs = "max_epochs" if "max_epochs" in config else "trainer#max_epochs"
     changes: dict[str, Any] = {"device": "$torch.device('cpu')", "amp": None, batch_size: 12, max_epochs: 1}
+    if "min_subjects" in config:
+        changes["min_subjects"] = 1 if "split_file" in config else 2
     if "split_file" in config:
         changes["split_file"] = str(small_split(source / "configs" / "split.json", folder))
         changes[batch_size] = 2
@@ -66,5 +68,8 @@ def test_one_epoch_on_real_data(
     provenance = trained.spec.provenance
     assert provenance is not None
     assert len(provenance.item_hashes) == len(workflow.parser.get_parsed_content("train_items"))
+    if "min_subjects" in config and "split_file" not in config:
+        members = trained.network.latent.members
+        assert all(2 <= len(member.metric.centroids) <= 6 for member in members)
     made = trained.sample([0], class_label=None if spec.classes is None else 0)
     assert made["image"].shape == (1, spec.outputs["image"].channels, *spec.spatial_shape)

@@ -2,17 +2,20 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from monai_genaug.experiments.bundle_card import read_measured
 from monai_genaug.experiments.card_text import BEGIN, END
 from monai_genaug.experiments.filter_effect import measure_filter_effect, measure_filters
 from monai_genaug.experiments.filter_effect_criteria import ALL, FILTERS, NONE
 from monai_genaug.experiments.filter_effect_downstream import Effort
-from monai_genaug.experiments.filter_effect_report import FilterEffect
+from monai_genaug.experiments.filter_effect_report import FilterEffect, effect_section, filter_section
 from monai_genaug.experiments.real_parts import LabelledImages, RealParts
+from monai_genaug.generators import bundle_folder, load_generator
 from tests.experiments.toy_images import FreshBars, bar_spec, parts
 
 EFFORT = Effort(real=6, synthetic=12, steps=1, batch_size=8, seeds=2)
@@ -78,8 +81,15 @@ def test_writes_the_page(genaug_data: Path, tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
     _few_images(genaug_data / "medmnist" / "breastmnist.npz", tmp_path / "data" / "medmnist")
-    measure_filters(tmp_path / "data", ["breast_us_cvae"], tmp_path / "work", page, 24, 2, 1, 2)
+    bundle = tmp_path / "bundle"
+    shutil.copytree(bundle_folder("breast_us_cvae"), bundle)
+    measure_filters(tmp_path / "data", [str(bundle)], tmp_path / "work", page, 24, 2, 1, 2)
     text = page.read_text()
     assert text.startswith(f"before\n{BEGIN}\n### breast_us_cvae\n\nAccepted of 24 samples")
     assert text.endswith(f"{END}\nafter\n")
     assert "| filter | malignant | normal or benign |" in text
+    measured = read_measured(bundle)
+    effect = FilterEffect.from_dict(measured["filters"])
+    assert (effect.name, effect.sha256, effect.candidates) == ("breast_us_cvae", load_generator(bundle).spec.sha256, 24)
+    assert filter_section(effect) in (bundle / "docs" / "README.md").read_text()
+    assert effect_section([effect]) in text

@@ -2,9 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import json
+
+import pytest
+
 from monai_genaug.experiments.filter_effect_criteria import ALL, FILTERS, NONE
 from monai_genaug.experiments.filter_effect_downstream import ARMS, BOTH, RANDOM, REAL, SYNTHETIC, Effort
-from monai_genaug.experiments.filter_effect_report import FilterEffect, effect_section
+from monai_genaug.experiments.filter_effect_report import FilterEffect, effect_section, filter_section
 from monai_genaug.experiments.filter_effect_sets import METRICS, FilteredSet
 
 
@@ -23,6 +27,7 @@ def effect() -> FilterEffect:
     arms[BOTH, "realism"] = _runs(0.72, 0.81, 0.93)
     return FilterEffect(
         name="toy",
+        sha256="5eed",
         classes={0: "a", 1: "b"},
         candidates=200,
         thresholds={"realism": 0.9, "memorisation": 0.25},
@@ -67,3 +72,34 @@ def test_arms_without_samples_are_named() -> None:
     assert text.count("### toy") == 2
     for source in (BOTH, SYNTHETIC):
         assert text.count(f"| {source} | {ALL} | no samples of some class |") == 2
+
+
+def test_a_record_survives_json() -> None:
+    stored = json.loads(json.dumps(effect().to_dict()))
+    assert FilterEffect.from_dict(stored) == effect()
+    with pytest.raises(ValueError, match="has version 9, needed: 1"):
+        FilterEffect.from_dict({**stored, "version": 9})
+
+
+def test_the_card_has_acceptance_losses_scores_and_a_verdict() -> None:
+    section = filter_section(effect())
+    assert section.startswith("### What filters do to the samples\n\n")
+    page = effect_section([effect()])
+    for row in ("| realism | 100.0 % | 12.5 % | 75.0 % | 50.0 % |", "| real + synthetic | none | 0.800 [0.552, 1.048]"):
+        assert row in section
+        assert row in page
+    assert "| 50 % |" not in section
+    # all differences hold 0: 0.02 with a half width of 0.025
+    assert section.endswith(
+        "**Filters: no difference** that so few seeds could show: every interval of a difference holds 0."
+    )
+
+
+def test_differences_beyond_chance_are_named() -> None:
+    found = effect()
+    arms = {**found.arms, (BOTH, "realism"): _runs(0.6, 0.701, 0.799), (BOTH, "classifier"): _runs(0.9, 1.0, 1.1)}
+    verdict = filter_section(FilterEffect(**{**vars(found), "arms": arms})).split("\n\n")[-1]
+    assert verdict.startswith(
+        "**Filters: differences beyond chance:** realism on real + synthetic, balanced accuracy -0.1"
+    )
+    assert "classifier on real + synthetic, AUC +0.2" in verdict

@@ -43,7 +43,10 @@ def test_classes_that_fail_have_rows_and_each_failing_check_a_sentence() -> None
 
 
 def test_weights_alone_may_fail() -> None:
-    assert "Samples alone: pass." in privacy_section(BundlePrivacy(LEAKING_WEIGHTS))
+    text = privacy_section(BundlePrivacy(LEAKING_WEIGHTS))
+    assert "Samples alone: pass." in text
+    assert text.endswith("otherwise the weights are as confidential as the images.")
+    assert privacy_section(BundlePrivacy(FAILING)).endswith("samples and weights are as confidential as the images.")
     assert privacy_warnings(BundlePrivacy(LEAKING_WEIGHTS)) == (
         "The privacy audit fails (decoded latent codes in the weights): samples alone pass.",
     )

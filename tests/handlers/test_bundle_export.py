@@ -36,14 +36,19 @@ def items(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
 
 
 def exporter(
-    kind: type[VAE], folder: Path, items: list[dict[str, Any]], source: Path = BUNDLE, name: str = "bundle"
+    kind: type[VAE],
+    folder: Path,
+    items: list[dict[str, Any]],
+    source: Path = BUNDLE,
+    name: str = "bundle",
+    **changes: Any,
 ) -> BundleExport:
     network, arguments = network_of(kind, seed=0)
     evaluator = VAEEvaluator("cpu", [], network)
     evaluator.state.best_metric, evaluator.state.best_metric_epoch = -1.25, 3
     optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
     checkpoint = TrainingCheckpoint(folder / "checkpoints", network, optimizer, evaluator)
-    return BundleExport(checkpoint, network, arguments, source, folder / name, items[:6], items[6:], seed=7)
+    return BundleExport(checkpoint, network, arguments, source, folder / name, items[:6], items[6:], seed=7, **changes)
 
 
 def run(handler: BundleExport) -> Engine:
@@ -78,6 +83,27 @@ def test_exports_the_best_weights_as_they_are_stored(kind: type[VAE], tmp_path: 
         config = json.loads((tmp_path / "bundle" / "configs" / name).read_text())
         assert config["network_def"] == f"$monai_genaug.networks.{kind.__name__}(**@network_args)"
         assert config["network_args"] == handler.network_args
+
+
+@pytest.mark.parametrize(("kind", "stored"), [(RHVAE, 2), (VAE, None)])
+def test_centroids_stand_for_several_subjects(kind: type[VAE], stored: int | None, tmp_path: Path) -> None:
+    # eight volumes of four subjects: files 2k-1 and 2k show the same one
+    volumes = decathlon_items(write_volumes(tmp_path / "data", 10))
+    handler = exporter(kind, tmp_path, volumes, min_subjects=2, centroid_width=1.0)
+    handler.train_items, handler.val_items = volumes[:8], volumes[8:]
+    run(handler)
+    state = read_weights(tmp_path / "bundle" / "models" / "model.pt")
+    assert len(state.get("latent.metric.centroids", ())) == (stored or 0)
+    provenance = load_generator(tmp_path / "bundle").spec.provenance
+    assert provenance is not None
+    assert len(provenance.item_hashes) == 8
+
+
+def test_too_few_subjects_for_the_centroids_are_refused_before_training(tmp_path: Path, items: list[Any]) -> None:
+    with pytest.raises(ValueError, match="3 subjects, needed for centroids of 2: 4 and more"):
+        run(exporter(RHVAE, tmp_path, items, min_subjects=2))
+    with pytest.raises(ValueError, match="min_subjects is 0, allowed: 1 and more"):
+        exporter(RHVAE, tmp_path, items, min_subjects=0)
 
 
 def test_an_existing_folder_is_refused_before_training(tmp_path: Path, items: list[Any]) -> None:
