@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import nbformat
-from nbclient.exceptions import CellExecutionError, CellTimeoutError
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
 from tutorials.running import SIZES, executed, notebooks, tidied
 
@@ -42,7 +42,7 @@ def _renew(path: Path, size: str, timeout: int) -> bool:
     with tempfile.TemporaryDirectory() as folder:
         try:
             notebook = tidied(executed(path, Path(folder), size, timeout), Path(folder))
-        except (CellExecutionError, CellTimeoutError) as error:
+        except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
             print(f"{path.stem} failed:\n{error}", flush=True)
             return False
     unfinished = path.with_suffix(".tmp")
