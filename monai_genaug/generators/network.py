@@ -20,6 +20,7 @@ from monai_genaug.generators.base import SampleGenerator, Samples, checked_seeds
 from monai_genaug.generators.bundle_reference import BundleReference
 from monai_genaug.generators.class_labels import ClassLabel, resolve_class_labels
 from monai_genaug.generators.spec import GeneratorSpec
+from monai_genaug.generators.winning_labels import winning_labels
 from monai_genaug.networks import LatentDecoder
 from monai_genaug.weights import state_sha256
 
@@ -120,11 +121,9 @@ class NetworkGenerator(SampleGenerator):
                 image = decoded[:, : network.image_channels]
                 if output.levels is not None:
                     image = (image * (output.levels - 1)).round() / (output.levels - 1)
-                samples[name] = (low + (high - low) * image).clamp(low, high)
+                samples[name] = ((high - low) * image).add_(low).clamp_(low, high)
             else:
-                logits = decoded[:, network.image_channels :]
-                labels = logits.max(dim=1, keepdim=True).indices  # on a CPU, argmax takes six times as long
-                samples[name] = labels.to(getattr(torch, output.dtype))
+                samples[name] = winning_labels(decoded[:, network.image_channels :], getattr(torch, output.dtype))
         return samples
 
     def _with_class(self, z: Tensor, classes: Sequence[int] | None) -> Tensor:
