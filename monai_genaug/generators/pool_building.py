@@ -218,7 +218,8 @@ def _fill(
         with ranks.step():
             if ranks.rank < len(blocks):
                 block = blocks[ranks.rank]
-                pool.write(block, made.pop(block, None) or _stored(generator, record, record.block_items(block)))
+                items = record.block_items(block)
+                pool.write(block, made.pop(block) if block in made else _stored(generator, record, items))
             bar.update(sum(len(record.block_items(block)) for block in blocks))
 
 
