@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -22,12 +23,18 @@ from monai_genaug.generators.pool import SamplePool
 from monai_genaug.generators.pool_ranks import Ranks
 from monai_genaug.generators.pool_record import POOL_FILE, PoolRecord, resolve_plan, usual_block_size
 from monai_genaug.generators.pool_storage import StorageType, check_storage_type, encode
-from monai_genaug.generators.pool_writing import PartialPool
+from monai_genaug.generators.pool_writing import PartialPool, check_room
 from monai_genaug.generators.sample_checks import check_output
 
 __all__ = ["build_pool"]
 
 _LOCK_SECONDS = 10.0  # between two looks at the other ranks, while rank 0 waits for the lock
+
+_Block = dict[str, NDArray[np.generic]]
+"""Output name -> items of a block, as the files hold them."""
+
+_Blocks = dict[int, _Block]
+"""Number of a block -> its items."""
 
 
 def build_pool(
@@ -94,12 +101,13 @@ def build_pool(
         size = usual_block_size(generator.spec, dtype) if block_size is None else block_size
         record = PoolRecord(generator.spec, pairs, number, float(truncation), size, dtype)
         finished = _is_finished(record, folder, partial)
-        if not finished and not partial.exists():
-            _sample_items(generator, record, range(1))
     _check_same_pool(record, ranks)
     if not ranks.share(finished)[0]:
-        with _only_builder(folder, ranks):
-            _build(generator, record, folder, partial, ranks, progress)
+        with _progress_bar(record, folder, progress and ranks.is_first) as bar:
+            with ranks.step():
+                first = _first_block(generator, record, partial, ranks)
+            with _only_builder(folder, ranks):
+                _build(generator, record, folder, partial, ranks, bar, first)
     with ranks.step():
         pool = SamplePool(folder)
     return pool
@@ -121,12 +129,26 @@ def _is_finished(wanted: PoolRecord, folder: Path, partial: Path) -> bool:
 
 
 def _check_same_pool(record: PoolRecord, ranks: Ranks) -> None:
+    if ranks.size == 1:
+        return
     identities = ranks.share(record.identity)
     others = [rank for rank, identity in enumerate(identities) if identity != identities[0]]
     if others:
         raise ValueError(
             f"ranks {others} were asked for another pool than rank 0: give all of them the same arguments."
         )
+
+
+def _progress_bar(record: PoolRecord, folder: Path, shown: bool) -> tqdm[Any]:
+    return tqdm(total=record.count, desc=f"pool {folder.stem}", unit=" items", disable=not shown)
+
+
+def _first_block(generator: SampleGenerator, record: PoolRecord, partial: Path, ranks: Ranks) -> _Blocks:
+    """This rank's first block of a pool of which there is nothing yet: what fails here leaves nothing behind."""
+    if partial.exists() or ranks.rank >= record.n_blocks:
+        return {}
+    check_room(record, partial, record.count)
+    return {ranks.rank: _stored(generator, record, record.block_items(ranks.rank))}
 
 
 @contextmanager
@@ -161,9 +183,15 @@ def _acquired(lock: FileLock, seconds: float, ranks: Ranks) -> bool:
 
 
 def _build(
-    generator: SampleGenerator, record: PoolRecord, folder: Path, partial: Path, ranks: Ranks, progress: bool
+    generator: SampleGenerator,
+    record: PoolRecord,
+    folder: Path,
+    partial: Path,
+    ranks: Ranks,
+    bar: tqdm[Any],
+    made: _Blocks,
 ) -> None:
-    """Makes what is missing of the pool; rank 0 makes the files and finishes them."""
+    """Makes what is missing of the pool, but for the blocks already made; rank 0 makes the files and finishes them."""
     finished = False
     with ranks.step():
         if ranks.is_first:
@@ -175,34 +203,31 @@ def _build(
     with ranks.step():
         pool = PartialPool(partial)
         missing = pool.missing
-    _fill(generator, pool, missing, ranks, progress)
+    same_blocks = pool.record.block_size == record.block_size  # not if another process began the pool meanwhile
+    _fill(generator, pool, missing, ranks, bar, made if same_blocks else {})
     with ranks.step():
         if ranks.is_first:
             pool.finish(folder)
 
 
-def _fill(generator: SampleGenerator, pool: PartialPool, missing: list[int], ranks: Ranks, progress: bool) -> None:
+def _fill(
+    generator: SampleGenerator, pool: PartialPool, missing: list[int], ranks: Ranks, bar: tqdm[Any], made: _Blocks
+) -> None:
     """Makes the missing blocks, in each round one per rank: nobody waits longer than for one block."""
     record = pool.record
-    done = record.count - sum(len(record.block_items(block)) for block in missing)
-    bar = tqdm(
-        total=record.count,
-        initial=done,
-        desc=f"pool {pool.folder.stem}",
-        unit=" items",
-        disable=not progress or not ranks.is_first,
-    )
-    with bar:
-        for start in range(0, len(missing), ranks.size):
-            blocks = missing[start : start + ranks.size]
-            with ranks.step():
-                if ranks.rank < len(blocks):
-                    block = blocks[ranks.rank]
-                    pool.write(block, _stored(generator, record, record.block_items(block)))
-                bar.update(sum(len(record.block_items(block)) for block in blocks))
+    bar.initial = bar.n = record.count - sum(len(record.block_items(block)) for block in missing)
+    bar.refresh()
+    for start in range(0, len(missing), ranks.size):
+        blocks = missing[start : start + ranks.size]
+        with ranks.step():
+            if ranks.rank < len(blocks):
+                block = blocks[ranks.rank]
+                items = record.block_items(block)
+                pool.write(block, made.pop(block) if block in made else _stored(generator, record, items))
+            bar.update(sum(len(record.block_items(block)) for block in blocks))
 
 
-def _stored(generator: SampleGenerator, record: PoolRecord, items: range) -> dict[str, NDArray[np.generic]]:
+def _stored(generator: SampleGenerator, record: PoolRecord, items: range) -> _Block:
     """Items of the pool, as the files hold them."""
     samples = _sample_items(generator, record, items)
     return {name: encode(samples[name], record.generator.outputs[name], record.dtype) for name in samples}

@@ -19,7 +19,15 @@ from monai_genaug.generators.pool_array import array_offset, array_path, write_a
 from monai_genaug.generators.pool_record import PoolRecord
 from monai_genaug.weights import file_sha256
 
-__all__ = ["CHECKSUM_FILE", "check_file_size", "create_checksums", "damaged_items", "mark_done", "missing_blocks"]
+__all__ = [
+    "CHECKSUM_FILE",
+    "block_checksums",
+    "check_file_size",
+    "create_checksums",
+    "damaged_items",
+    "mark_done",
+    "missing_blocks",
+]
 
 CHECKSUM_FILE = "blocks.blake2b"
 _DIGEST_BYTES = 16
@@ -56,14 +64,18 @@ def missing_blocks(record: PoolRecord, folder: Path) -> list[int]:
     return missing
 
 
-def mark_done(record: PoolRecord, folder: Path, block: int, values: Mapping[str, NDArray[np.generic]]) -> None:
+def block_checksums(record: PoolRecord, values: Mapping[str, NDArray[np.generic]]) -> bytes:
+    """The row of a block in the file, from output name -> values as stored."""
+    return b"".join(_digest(values[name]) for name in record.outputs)
+
+
+def mark_done(folder: Path, block: int, checksums: bytes) -> None:
     """Notes the checksums of a block, after its values have reached the disk.
 
     Raises:
         OSError: the disk is full.
     """
-    row = b"".join(_digest(values[name]) for name in record.outputs)
-    write_at(folder / CHECKSUM_FILE, block * len(row), row, durable=False)
+    write_at(folder / CHECKSUM_FILE, block * len(checksums), checksums, durable=False)
 
 
 def damaged_items(record: PoolRecord, folder: Path) -> list[tuple[Path, range]]:

@@ -59,7 +59,7 @@ class PoolRecord:
     def __post_init__(self) -> None:
         check_storage_type(self.dtype, self.generator)
 
-    @property
+    @cached_property
     def count(self) -> int:
         """Number of items."""
         return sum(count for _, count in self.plan)
@@ -83,7 +83,8 @@ class PoolRecord:
     @cached_property
     def identity(self) -> str:
         """A hash of everything that decides which items the pool holds."""
-        return hashlib.sha256(json.dumps(self._identifying(), sort_keys=True).encode()).hexdigest()
+        fields = {"format": POOL_FORMAT, **self._identifying(), "generator": self.generator.to_dict()}
+        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
     @cached_property
     def spec(self) -> GeneratorSpec:
@@ -118,10 +119,12 @@ class PoolRecord:
         return [name for name in mine if mine[name] != others[name]]
 
     def to_json(self) -> str:
-        """The text of ``pool.json``."""
+        """The text of ``pool.json``: a line for each field."""
         own = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        plain = {"format": POOL_FORMAT, **own, "generator": self.generator.to_dict()}
-        return json.dumps(plain, indent=2)
+        lines = (
+            f'  "{name}": {json.dumps(value, default=vars)}' for name, value in {"format": POOL_FORMAT, **own}.items()
+        )
+        return "{\n" + ",\n".join(lines) + "\n}"
 
     @classmethod
     def read(cls, folder: Path) -> PoolRecord:
@@ -146,8 +149,8 @@ class PoolRecord:
             raise ValueError(f"{path}: {error}") from error
 
     def _identifying(self) -> dict[str, Any]:
-        plain: dict[str, Any] = json.loads(self.to_json())
-        return {name: value for name, value in plain.items() if name not in _NOT_IDENTITY}
+        names = [field.name for field in dataclasses.fields(self) if field.name not in _NOT_IDENTITY]
+        return {name: getattr(self, name) for name in names}
 
 
 def resolve_plan(plan: int | Mapping[ClassLabel, int], spec: GeneratorSpec) -> tuple[tuple[int | None, int], ...]:

@@ -9,6 +9,7 @@ import errno
 import os
 import shutil
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -16,11 +17,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monai_genaug.generators.pool_array import array_offset, array_path, create_array, write_at
-from monai_genaug.generators.pool_checksums import CHECKSUM_FILE, create_checksums, mark_done, missing_blocks
+from monai_genaug.generators.pool_checksums import (
+    CHECKSUM_FILE,
+    block_checksums,
+    create_checksums,
+    mark_done,
+    missing_blocks,
+)
 from monai_genaug.generators.pool_record import POOL_FILE, PoolRecord
 from monai_genaug.weights import file_sha256
 
-__all__ = ["PartialPool"]
+__all__ = ["PartialPool", "check_room"]
 
 
 class PartialPool:
@@ -50,7 +57,7 @@ class PartialPool:
             ValueError: what is there is damaged.
         """
         if not (folder / POOL_FILE).is_file():
-            _check_room(record, folder, record.count)
+            check_room(record, folder, record.count)
             with _disk_errors(record, folder):
                 folder.mkdir(exist_ok=True)
                 (folder / CHECKSUM_FILE).unlink(missing_ok=True)
@@ -60,7 +67,7 @@ class PartialPool:
                 _write_record(record, folder)  # last: without it, there is nothing to lose
             return cls(folder)
         pool = cls(folder)
-        _check_room(pool.record, folder, pool.n_missing_items)
+        check_room(pool.record, folder, pool.n_missing_items)
         return pool
 
     @property
@@ -80,11 +87,12 @@ class PartialPool:
             OSError: the disk is full; the text says what is missing. What is there stays.
         """
         first = self.record.block_items(block).start
-        with _disk_errors(self.record, self.folder):
+        with _disk_errors(self.record, self.folder), ThreadPoolExecutor(1) as beside:  # the disk lets the CPU wait
+            checksums = beside.submit(block_checksums, self.record, values)
             for name, offset in self._offsets.items():
                 path = array_path(self.folder, name)
                 write_at(path, offset + first * self.record.item_bytes(name), values[name].data)
-            mark_done(self.record, self.folder, block, values)
+            mark_done(self.folder, block, checksums.result())
 
     def finish(self, folder: Path) -> None:
         """Marks the pool as finished, and moves it to ``folder``, which may exist if it is empty.
@@ -109,7 +117,12 @@ def _n_missing_items(record: PoolRecord, folder: Path) -> int:
     return sum(len(record.block_items(block)) for block in missing_blocks(record, folder))
 
 
-def _check_room(record: PoolRecord, folder: Path, n_items: int) -> None:
+def check_room(record: PoolRecord, folder: Path, n_items: int) -> None:
+    """Refuses to begin what cannot be finished.
+
+    Raises:
+        OSError: so many items do not fit on the disk.
+    """
     free = shutil.disk_usage(folder.parent).free
     if n_items * _item_bytes(record) > free:
         raise OSError(errno.ENOSPC, f"{folder}: the disk has no room. {_what_is_missing(record, folder, n_items)}")

@@ -47,7 +47,10 @@ def _without_autocast(function: Callable[_Arguments, _Result]) -> Callable[_Argu
     @wraps(function)
     def wrapped(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result:
         first: Any = args[0]
-        with torch.autocast((first.z if isinstance(first, MetricAt) else first).device.type, enabled=False):
+        kind = (first.z if isinstance(first, MetricAt) else first).device.type
+        if not torch.is_autocast_enabled(kind):
+            return function(*args, **kwargs)
+        with torch.autocast(kind, enabled=False):
             return function(*args, **kwargs)
 
     return wrapped
@@ -80,6 +83,17 @@ class MetricTerms:
         parts = [2.0 * self.centroids, -ones, -self.centroids.square().sum(dim=1, keepdim=True)]
         return (torch.cat(parts, dim=1) / self.temperature**2).T.contiguous()
 
+    @cached_property
+    def _ridge(self) -> Tensor:
+        """What keeps G^-1 definite, lambda I, shape ``(1, d*d)``."""
+        dim = self.centroids.shape[1]
+        return (self.regularization * torch.eye(dim).to(self.centroids)).view(1, -1)
+
+    @cached_property
+    def _pulls(self) -> Tensor:
+        """(c, 1) / T^2, shape ``(N, d + 1)``."""
+        return torch.cat([self.centroids, self.centroids.new_ones(len(self.centroids), 1)], dim=1) / self.temperature**2
+
 
 @_without_autocast
 def pack_products(factors: Tensor) -> Tensor:
@@ -109,8 +123,7 @@ class MetricAt:
     def inverse(self) -> Tensor:
         """G^-1(z), symmetric positive definite matrices ``(n, d, d)``."""
         dim = self.z.shape[1]
-        identity = torch.eye(dim, dtype=self.z.dtype, device=self.z.device)
-        return (self.weights @ self.terms.products).view(-1, dim, dim) + self.terms.regularization * identity
+        return torch.addmm(self.terms._ridge, self.weights, self.terms.products).view(-1, dim, dim)
 
     @cached_property
     @_without_autocast
@@ -158,8 +171,9 @@ class MetricAt:
 
     def _pull(self, weights: Tensor) -> Tensor:
         """(1 / T^2) sum_i weights_i (c_i - z), shape ``(n, d)``."""
-        centre = weights @ self.terms.centroids
-        return (centre - weights.sum(dim=1, keepdim=True) * self.z) / self.terms.temperature**2
+        dim = self.z.shape[1]
+        pulls = weights @ self.terms._pulls
+        return torch.addcmul(pulls[:, :dim], pulls[:, dim:], self.z, value=-1)
 
 
 def stable_cholesky(matrices: Tensor) -> Tensor:

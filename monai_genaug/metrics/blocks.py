@@ -32,8 +32,8 @@ def row_blocks(features: Tensor, centre: Tensor | None = None) -> Iterator[tuple
     size = max(_FEWEST_ROWS, min(_MOST_ROWS, _BLOCK_ELEMENTS // features.shape[1]))
     for start in range(0, len(features), size):
         rows = slice(start, min(start + size, len(features)))
-        block = features[rows].double()
-        yield rows, block if centre is None else block - centre
+        block = features[rows].to(torch.float64, copy=centre is not None)
+        yield rows, block if centre is None else block.sub_(centre)
 
 
 def mean_row(features: Tensor) -> Tensor:

@@ -42,8 +42,9 @@ def frechet_distance(real: Tensor, synthetic: Tensor) -> float:
     real_mean, synthetic_mean = mean_row(real), mean_row(synthetic)
     x, y = _triangle(real, real_mean), _triangle(synthetic, synthetic_mean)
     shift = (real_mean - synthetic_mean).square().sum()
+    traces = torch.linalg.vector_norm(x) ** 2 + torch.linalg.vector_norm(y) ** 2
     cross = torch.linalg.svdvals(x @ y.T).sum()
-    return float((shift + x.square().sum() + y.square().sum() - 2.0 * cross).clamp(min=0.0))
+    return float((shift + traces - 2.0 * cross).clamp(min=0.0))
 
 
 class FrechetDistanceMetric(FeatureMetric):
@@ -59,8 +60,8 @@ def _triangle(features: Tensor, mean: Tensor) -> Tensor:
     n, d = features.shape
     rows: list[Tensor] = []
     for _, block in row_blocks(features, mean):
-        rows.append(block / math.sqrt(n - 1))
+        rows.append(block.div_(math.sqrt(n - 1)))
         if sum(map(len, rows)) > 2 * d:
             rows = [torch.linalg.qr(torch.cat(rows), mode="r").R]
-    r = torch.cat(rows)
+    r = rows[0] if len(rows) == 1 else torch.cat(rows)
     return r if len(r) <= d else torch.linalg.qr(r, mode="r").R

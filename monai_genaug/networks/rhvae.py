@@ -141,16 +141,16 @@ class RHVAE(VAE):
             # rho' = rho - eps/2 dH/dz(z, rho'), implicit in rho'; dH/dz = kinetic_force - free.
             start = momentum
             for _ in range(_FIXED_POINT_ITERATIONS):
-                momentum = start + half * (free - at.kinetic_force(momentum))
+                momentum = torch.add(start, free - at.kinetic_force(momentum), alpha=half)
             # z' = z + eps/2 (G^-1(z) + G^-1(z')) rho', implicit in z'.
-            here, moved = at.velocity(momentum), at
-            for _ in range(_FIXED_POINT_ITERATIONS):
-                moved = MetricAt(at.z + half * (here + moved.velocity(momentum)), at.terms)
-            at = moved
+            here = there = at.velocity(momentum)
+            for _ in range(_FIXED_POINT_ITERATIONS - 1):
+                there = MetricAt(torch.add(at.z, here + there, alpha=half), at.terms).velocity(momentum)
+            at = MetricAt(torch.add(at.z, here + there, alpha=half), at.terms)
             force, image, mask = self._force(x, observed, at.z)
             # rho'' = rho' - eps/2 dH/dz(z', rho'), explicit.
             free = force + at.volume_force
-            momentum = momentum + half * (free - at.kinetic_force(momentum))
+            momentum = torch.add(momentum, free - at.kinetic_force(momentum), alpha=half)
             momentum = momentum * (self._sqrt_beta(k - 1) / self._sqrt_beta(k))
         return at, momentum, image, mask
 

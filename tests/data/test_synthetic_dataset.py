@@ -123,6 +123,23 @@ def test_items_fit_the_generator_that_made_them(shape: tuple[int, ...], orientat
     assert torch.equal(edited(item)["image"], item["image"])
 
 
+def test_items_have_the_meta_data_of_a_meta_tensor_and_share_none(paired: Any, pool_folder: Path) -> None:
+    data = SyntheticDataset(paired, 8, cache_dir=pool_folder)
+    one, two = data[0]["image"], data[1]["image"]
+    expected = MetaTensor(data.pool[1]["image"], affine=two.affine.clone())
+    assert vars(two).keys() == vars(expected).keys()
+    assert two.meta.keys() == expected.meta.keys()
+    assert (two.spatial_ndim, two.is_batch, two.pending_operations) == (3, False, [])
+    affine = two.affine.clone()
+    one.affine.mul_(2.0)
+    one.meta["note"] = 1
+    one.push_applied_operation({})
+    for other in (two, data[0]["image"], data[0]["label"]):
+        assert torch.equal(other.affine, affine)
+        assert other.meta.keys() == expected.meta.keys()
+        assert other.applied_operations == []
+
+
 @pytest.fixture
 def no_meta() -> Iterator[None]:
     set_track_meta(False)
@@ -198,8 +215,7 @@ def build_as_rank(rank: int, root: Path) -> None:
 def test_two_ranks_share_a_folder(tmp_path: Path, paired: Any) -> None:
     run_ranks(build_as_rank, tmp_path)
     calls = (tmp_path / "makers").read_text().split()
-    made = [call for call in calls if not call.endswith(":1")]  # a single one is a trial
-    assert sorted(set(made)) == ["0:32", "1:6"]  # the first block, of 1024, and the second
+    assert sorted(set(calls)) == ["0:32", "1:6"]  # the first block, of 1024, and the second
     expected = images(DataLoader(SyntheticDataset(paired, 1030), batch_size=64))
     for rank in range(2):
         assert torch.equal(torch.load(tmp_path / f"rank{rank}.pt", weights_only=True), expected)

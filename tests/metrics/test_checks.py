@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from monai_genaug.metrics.checks import check_features, check_neighbours
+from monai_genaug.metrics.checks import check_feature_table, check_features, check_neighbours
 
 GOOD = torch.arange(12.0).reshape(4, 3)
 
@@ -52,3 +52,12 @@ def test_neighbours_that_a_set_does_not_have() -> None:
         check_neighbours(0)
     with pytest.raises(ValueError, match="4 synthetic samples are too few for k=4 neighbours, at least 5"):
         check_neighbours(4, real=torch.zeros(5, 2), synthetic=GOOD)
+
+
+def test_sums_that_overflow_are_no_infinite_features() -> None:
+    large = torch.full((4, 8), 6e4, dtype=torch.float16)
+    large[0] = -1.0
+    check_feature_table(large, "real", at_least=2)
+    large[2, 3] = torch.inf
+    with pytest.raises(ValueError, match="real features contain NaN or infinity"):
+        check_feature_table(large, "real", at_least=2)

@@ -62,6 +62,19 @@ def test_many_rows_in_blocks() -> None:
     assert frechet_distance(torch.from_numpy(x), torch.from_numpy(y)) == pytest.approx(_reference(x, y), rel=1e-8)
 
 
+@pytest.mark.parametrize(("rank", "noise"), [(40, 0.0), (5, 0.0), (40, 1e-3), (40, 1.0)])
+def test_rounding_does_not_show(rank: int, noise: float) -> None:
+    """Features of low rank, and sets that are nearly the same, whose distance is what large traces leave."""
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(30, rank)) @ rng.normal(size=(rank, 40))
+    y = x + noise * rng.normal(size=x.shape) if noise else rng.normal(size=(20, rank)) @ rng.normal(size=(rank, 40))
+    one, two = ((part - part.mean(0)) / np.sqrt(len(part) - 1) for part in (x, y))
+    traces = (one**2).sum() + (two**2).sum()
+    expected = ((x.mean(0) - y.mean(0)) ** 2).sum() + traces - 2 * scipy.linalg.svdvals(one @ two.T).sum()
+    found = frechet_distance(torch.from_numpy(x), torch.from_numpy(y))
+    assert found == pytest.approx(expected, rel=0, abs=1e-13 * traces)
+
+
 def test_values_of_the_original_packages() -> None:
     """``torch-fidelity`` 0.4.0 and ``clean-fid`` 0.1.35 from ``np.cov`` in float64."""
     assert frechet_distance(*feature_sets()) == pytest.approx(2.55808574766068, rel=1e-9)
