@@ -7,7 +7,8 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from functools import partial
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -55,6 +56,7 @@ class DiffusionDecoder(LatentDecoder):
         ValueError: a value that is not allowed.
     """
 
+    first_stage: Any
     scale_factor: Tensor
     class_context: Tensor | None
 
@@ -105,7 +107,7 @@ class DiffusionDecoder(LatentDecoder):
         x, noise = z.view(-1, *self.noise_shape), self._step_noise(z)
         for index, timestep in enumerate(self.process.timesteps):
             predicted = self._guided(x, torch.full_like(z[:, 0], timestep), classes)
-            x = self.process.step(index, x, predicted, lambda index=index: noise(index))
+            x = self.process.step(index, x, predicted, partial(noise, index))
         return self._decoded(x.float())
 
     def predicted(self, x: Tensor, timesteps: Tensor, classes: Tensor | None = None) -> Tensor:

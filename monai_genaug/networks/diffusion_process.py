@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from math import sqrt
 from typing import Any
 
 import torch
@@ -144,19 +145,19 @@ class DiffusionProcess:
         alpha = at_t / at_s
         data = self._predicted_data(x, predicted, at_t)
         # DDPM, equation 7
-        mean = at_s**0.5 * (1 - alpha) / (1 - at_t) * data + alpha**0.5 * (1 - at_s) / (1 - at_t) * x
+        mean = sqrt(at_s) * (1 - alpha) / (1 - at_t) * data + sqrt(alpha) * (1 - at_s) / (1 - at_t) * x
         if s is None:
             return mean
         is_small = self.scheduler.variance_type == "fixed_small"
         variance = (1 - alpha) * ((1 - at_s) / (1 - at_t) if is_small else 1.0)  # section 3.2
-        return mean + variance**0.5 * noise()
+        return mean + sqrt(variance) * noise()
 
     def _predicted_data(self, x: Tensor, predicted: Tensor, at_t: float) -> Tensor:
-        kind, spread = self.scheduler.prediction_type, (1 - at_t) ** 0.5
+        kind, signal, spread = self.scheduler.prediction_type, sqrt(at_t), sqrt(1 - at_t)
         if kind == "epsilon":
-            data = (x - spread * predicted) / at_t**0.5  # DDPM, equation 15
+            data = (x - spread * predicted) / signal  # DDPM, equation 15
         else:
-            data = predicted if kind == "sample" else at_t**0.5 * x - spread * predicted
+            data = predicted if kind == "sample" else signal * x - spread * predicted
         return data.clamp(*self.scheduler.clip_sample_values) if self.scheduler.clip_sample else data
 
     def _weights(self, timesteps: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:

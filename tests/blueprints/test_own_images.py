@@ -122,7 +122,7 @@ def test_a_picture_that_is_missing_is_drawn(bundle: Path, data: Path) -> None:
         ({"lr": 0.0}, "lr is 0.0, allowed: positive"),
         ({"lr": float("inf")}, "lr is inf, allowed: positive"),
         ({"size": 4}, "size is 4, allowed"),
-        ({"model": "diffusion"}, "model is 'diffusion', allowed"),
+        ({"model": "flow"}, "model is 'flow', allowed"),
         ({"name": "@home"}, "'@home'"),
     ],
 )
