@@ -17,7 +17,7 @@ from monai_genaug.generators import GeneratorSpec, bundle_folder, list_generator
 
 _MEAN_OF_LABELS = 3  # in the list of a run: anterior, posterior, whole, mean of the first two
 _FEATURES = (
-    ("frechet_distance", "Frechet distance", ".1f"),
+    ("frechet_distance", "Frechet", ".1f"),
     ("precision", "precision", ".2f"),
     ("recall", "recall", ".2f"),
     ("coverage", "coverage", ".2f"),
@@ -48,7 +48,7 @@ def gallery(docs: Path) -> str:
 
 def bundle_table(docs: Path) -> str:
     """Figures of all bundles that have any, synthetic images with real training images in brackets."""
-    titles = ["bundle", "images", *(title for _, title, _ in _FEATURES), "audit of the weights", "of samples alone"]
+    titles = ["bundle", "images", *(title for _, title, _ in _FEATURES), "audit, weights", "audit, samples"]
     lines = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
     for name in list_generators():
         path = bundle_folder(name) / "docs" / "measured.json"
