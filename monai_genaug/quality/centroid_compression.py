@@ -37,7 +37,7 @@ def compress_centroids(
     So at c_K the cluster adds to G^-1 what its members added. Support and chains are fitted anew, the support to the
     former centroids; the spread stays as it is. In d dimensions sqrt(det G^-1) of one centroid falls to a distance of
     about T: with the temperature of single items, samples would crowd around the means of clusters that are wider.
-    ``width`` times the root mean square of |c_K - c_i| is the T that fits the clusters.
+    ``width`` times the root mean square of ``|c_K - c_i|`` is the T that fits the clusters.
 
     Args:
         latent: fitted; it stays as it is.

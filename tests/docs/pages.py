@@ -13,7 +13,7 @@ import torch
 from monai.transforms import Compose
 
 import monai_genaug as mg
-from monai_genaug.generators import Provenance, subject_hash
+from monai_genaug.generators import MonaiBundleGenerator, Provenance, subject_hash
 from monai_genaug.quality import held_out_hashes
 from tests.class_pictures import CLASSES, write_class_pictures
 from tests.cli_data import noise, picture_bundle, write_grey, write_list
@@ -200,6 +200,13 @@ def _check_matching(names: Names) -> None:
     assert names["pairs"].prob == 0.1
 
 
+def _check_third_party(names: Names) -> None:
+    assert names["images"].shape == (4, 1, 16, 16)
+    assert isinstance(names["generator"], MonaiBundleGenerator)
+    assert names["generator"].spec.anatomy == "knee"
+    assert "import glob" in str(names["said"])
+
+
 PAGES = {
     "README.md": Inputs(_readme, _check_readme),
     "docs/concepts/metrics.md": Inputs(_metrics, _check_metrics),
@@ -210,6 +217,7 @@ PAGES = {
     "docs/how_to/matching_items.md": Inputs(check=_check_matching),
     "docs/how_to/pools.md": Inputs(check=_check_pools),
     "docs/how_to/privacy.md": Inputs(_privacy, _check_privacy),
+    "docs/how_to/third_party_bundles.md": Inputs(check=_check_third_party),
     "docs/how_to/train_your_own.md": Inputs(
         _train_your_own, _check_train_your_own, options={"train": ("--size", "8", "--epochs", "1")}
     ),

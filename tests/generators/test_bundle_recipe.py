@@ -99,3 +99,8 @@ def test_shipped_recipes_are_parts_of_recipes() -> None:
     for name in shipped_recipe_names():
         BundleRecipe.from_dict({"sample": "x", **shipped_recipe(name)})
     assert shipped_recipe("something_else") == {}
+
+
+def test_the_page_names_the_recipes_that_are_shipped() -> None:
+    page = Path(__file__).parents[2] / "docs" / "how_to" / "third_party_bundles.md"
+    assert all(f"`{name}`" in page.read_text() for name in shipped_recipe_names())
