@@ -115,7 +115,7 @@ def _critic(shape: Sequence[int], channels: int, classes: int) -> dict[str, Any]
 def _diffusion(shape: Sequence[int], channels: int, classes: int) -> dict[str, Any]:
     """The U-Net sees patches: full resolution would cost several times as much."""
     widths = {"channels": [32, 64, 64], "patch_size": 2} if len(shape) == 2 else {"channels": [64, 96], "patch_size": 4}
-    sampling = {"scheduler": "rflow", "num_inference_steps": 20, "guidance": 1.5 if classes else 1.0}
+    sampling = {"scheduler": "rflow", "num_inference_steps": 20}
     return {**_common(shape, channels), **widths, **sampling, "n_classes": classes}
 
 
