@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["evaluate_command"]
 
 _FILES = ("evaluation.json", "evaluation.md")
-_SOURCE = "a folder, list or table of items (see docs/leakage.md)"
+_SOURCE = "a folder, list or table of items (see docs/how_to/leakage.md)"
 
 
 def evaluate_command(

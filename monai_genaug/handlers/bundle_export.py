@@ -50,7 +50,8 @@ class BundleExport:
     The best or the last weights are taken (the last ones if no epoch was validated). They are rounded as they will be
     stored, then what only generation needs is fitted: for a VAE the latent distribution, with that encoder, on items as
     the generator's own ``preprocessing`` makes them, without augmentation; for other networks the statistics of batch
-    normalisation, on new codes. ``Provenance`` gets the hashes of the preprocessed training items. Attach it last.
+    normalisation, on new codes. ``Provenance`` gets the hashes of the preprocessed training items; warnings of the source's
+    spec, which are about its weights, are left out. Attach it last.
 
     Args:
         checkpoint: where the best weights are.
@@ -151,7 +152,7 @@ class BundleExport:
                 )
         elif isinstance(network, DCGANGenerator):
             network.calibrate(self._codes(network))
-        spec = spec.replace(provenance=self._provenance(spec, train))
+        spec = spec.replace(provenance=self._provenance(spec, train), warnings=())  # those of other weights
         export_bundle(network, self.network_args, spec, self.source, self.folder)
 
     def _template(self) -> GeneratorSpec:

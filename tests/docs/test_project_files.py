@@ -20,7 +20,7 @@ def test_the_citation_is_complete_and_of_this_version() -> None:
     assert citation["cff-version"] == "1.2.0"
     assert {"message", "title", "authors", "license"} <= set(citation)
     assert f'\nversion = "{citation["version"]}"\n' in PROJECT
-    assert f'\nlicense = "{citation["license"]}"\n' in PROJECT
+    assert f'\nlicense = "{citation["license"]} AND ' in PROJECT  # code, and then the licences of the weights
     references = citation["references"]
     assert len(references) >= 5
     for reference in references:

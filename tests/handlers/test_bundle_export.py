@@ -13,7 +13,7 @@ from ignite.engine import Engine
 
 from monai_genaug.data.decathlon import decathlon_items
 from monai_genaug.engines import VAEEvaluator
-from monai_genaug.generators import load_generator
+from monai_genaug.generators import load_generator, read_spec
 from monai_genaug.generators.bundle_export import export_bundle
 from monai_genaug.handlers import BundleExport, TrainingCheckpoint
 from monai_genaug.networks import RHVAE, VAE
@@ -73,6 +73,8 @@ def test_exports_the_best_weights_as_they_are_stored(kind: type[VAE], tmp_path: 
     generator = load_generator(tmp_path / "bundle")
     assert generator.sample([1])["image"].shape == (1, 1, *SHAPE)
     assert generator.spec.truncation == (kind is VAE)
+    assert read_spec(BUNDLE).warnings
+    assert generator.spec.warnings == ()  # they are about the weights that the source has
     provenance = generator.spec.provenance
     assert provenance is not None
     assert provenance.metrics == {"val_elbo": -1.25}
