@@ -50,8 +50,8 @@ class BundleExport:
     The best or the last weights are taken (the last ones if no epoch was validated). They are rounded as they will be
     stored, then what only generation needs is fitted: for a VAE the latent distribution, with that encoder, on items as
     the generator's own ``preprocessing`` makes them, without augmentation; for other networks the statistics of batch
-    normalisation, on new codes. ``Provenance`` gets the hashes of the preprocessed training items; warnings of the source's
-    spec, which are about its weights, are left out. Attach it last.
+    normalisation, on new codes. ``Provenance`` gets the hashes of the preprocessed training items; warnings of the
+    source's spec, which are about its weights, are left out. Attach it last.
 
     Args:
         checkpoint: where the best weights are.
