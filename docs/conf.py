@@ -29,6 +29,7 @@ extensions = [
 ]
 exclude_patterns = ["_build", "_ext", "**.ipynb_checkpoints"]
 nb_execution_mode = "off"  # notebooks are committed with their outputs, and run by the tests of the documentation
+nb_render_markdown_format = "myst"  # tables in outputs
 nb_merge_streams = True
 suppress_warnings = ["misc.highlighting_failure"]  # shell commands in notebooks, over several lines
 myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist", "dollarmath", "html_image"]

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from monai_genaug.experiments.feature_quality import ALL, SYNTHETIC, FeatureQuality, FeatureRow
 
-__all__ = ["feature_section"]
+__all__ = ["FEATURE_TITLES", "feature_section"]
 
-_TITLES = {
+FEATURE_TITLES = {
     "frechet_distance": "Frechet (lower)",
     "kernel_distance": "KID (lower)",
     "precision": "precision",
@@ -33,8 +33,8 @@ def feature_section(quality: FeatureQuality) -> str:
         f"{_EXTRACTORS.get(quality.extractor, f'features {quality.extractor!r}')}. The row of training images is what "
         "a perfect generator reaches.",
         "",
-        f"| {_scope_title(quality)} | images, of each | {' | '.join(_TITLES.values())} |",
-        "|---|---|" + "---|" * len(_TITLES),
+        f"| {_scope_title(quality)} | images, of each | {' | '.join(FEATURE_TITLES.values())} |",
+        "|---|---|" + "---|" * len(FEATURE_TITLES),
         *map(_row, quality.rows),
         "",
         "Frechet distances of few images are large whatever they show: compare the two rows, not classes. KID may be "
@@ -50,5 +50,5 @@ def _scope_title(quality: FeatureQuality) -> str:
 def _row(row: FeatureRow) -> str:
     kind = "synthetic" if row.images == SYNTHETIC else "real training"
     cells = [f"{row.scope}, {kind}", str(row.count)]
-    cells += [f"{row.values[name]:.{1 if name == 'vendi_score' else 3}f}" for name in _TITLES]
+    cells += [f"{row.values[name]:.{1 if name == 'vendi_score' else 3}f}" for name in FEATURE_TITLES]
     return f"| {' | '.join(cells)} |"

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from monai_genaug.data import split_by_subject
+from monai_genaug.experiments.feature_card import FEATURE_TITLES
 from monai_genaug.experiments.feature_quality import ALL, SYNTHETIC, FeatureQuality, FeatureRow
 from monai_genaug.experiments.image_quality import NEIGHBOURS
 from monai_genaug.metrics import FEATURE_METRICS, feature_metric_values
@@ -19,15 +20,6 @@ __all__ = ["REAL", "ImageFeatures", "RealHalves", "compare_features", "compariso
 
 REAL = "real"
 _LEAST = NEIGHBOURS + 1
-_TITLES = {
-    "frechet_distance": "Frechet (lower)",
-    "kernel_distance": "KID (lower)",
-    "precision": "precision",
-    "recall": "recall",
-    "density": "density",
-    "coverage": "coverage",
-    "vendi_score": "Vendi",
-}
 
 
 @dataclass(frozen=True)
@@ -143,8 +135,8 @@ def comparison_section(quality: FeatureQuality) -> str:
         f"Features: {quality.extractor}. Synthetic images, and other real ones where there are enough, each compared "
         "with the same real images; the row of real images is what a perfect generator reaches.",
         "",
-        f"| images | compared | with real | {' | '.join(_TITLES.values())} |",
-        "|---|---|---|" + "---|" * len(_TITLES),
+        f"| images | compared | with real | {' | '.join(FEATURE_TITLES.values())} |",
+        "|---|---|---|" + "---|" * len(FEATURE_TITLES),
         *(f"| {' | '.join(comparison_cells(row))} |" for row in quality.rows),
         "",
         "Frechet distances of few images are large whatever they show: compare rows of equally many images. KID may be "
@@ -156,12 +148,12 @@ def comparison_section(quality: FeatureQuality) -> str:
 def comparison_cells(row: FeatureRow) -> list[str]:
     """A row of the table as texts."""
     cells = [row.images if row.scope == ALL else f"{row.scope}, {row.images}", str(row.count), str(row.n_test)]
-    return cells + [f"{row.values[name]:.{1 if name == 'vendi_score' else 3}f}" for name in _TITLES]
+    return cells + [f"{row.values[name]:.{1 if name == 'vendi_score' else 3}f}" for name in FEATURE_TITLES]
 
 
 def comparison_titles() -> list[str]:
     """Heads of the table's columns."""
-    return ["images", "compared", "with real", *_TITLES.values()]
+    return ["images", "compared", "with real", *FEATURE_TITLES.values()]
 
 
 def _rows(scope: str, reference: ImageFeatures, sets: dict[str, ImageFeatures]) -> list[FeatureRow]:

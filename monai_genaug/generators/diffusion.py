@@ -37,12 +37,13 @@ class DiffusionGenerator(NetworkGenerator):
     Raises:
         ValueError: a value that is not allowed, or a spec that does not fit the model.
 
-    Example::
-
-        unet = DiffusionModelUNet(2, 1, 1, channels=(32, 64), attention_levels=(False, True), num_res_blocks=1)
-        image = OutputSpec("image", 1, (0.0, 1.0), "float32")
-        spec = GeneratorSpec(name="mine", outputs={"image": image}, spatial_shape=(64, 64))
-        generator = DiffusionGenerator(unet, spec, "ddim", num_inference_steps=20)
+    Example:
+        >>> from monai.networks.nets import DiffusionModelUNet
+        >>> sizes = {"channels": (8, 16), "attention_levels": (False, False), "num_res_blocks": 1, "norm_num_groups": 4}
+        >>> unet = DiffusionModelUNet(spatial_dims=2, in_channels=1, out_channels=1, num_head_channels=8, **sizes)
+        >>> generator = mg.DiffusionGenerator(unet, mg.image_spec("mine", (16, 16)), "ddim", num_inference_steps=2)
+        >>> generator.sample([1, 2])["image"].shape
+        torch.Size([2, 1, 16, 16])
     """
 
     def __init__(

@@ -5,9 +5,7 @@
 from __future__ import annotations
 
 import functools
-import os
 import random
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,6 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from monai_genaug.generators.process_lock import GLOBAL_STATE
 
 __all__ = ["own_random_state", "seeded_torch_generator"]
 
@@ -39,7 +39,7 @@ def own_random_state(seed: int, device: torch.device) -> Iterator[None]:
     """
     if not 0 <= seed < 2**63:
         raise ValueError(f"seed {seed} is outside the allowed range [0, 2^63).")
-    with _lock:
+    with GLOBAL_STATE.held():
         on_gpu = device.type == "cuda"
         before = torch.get_rng_state(), np.random.get_state(), random.getstate()
         before_on_gpu = torch.cuda.get_rng_state(device) if on_gpu else None
@@ -96,17 +96,3 @@ def _fresh_torch_state() -> tuple[Tensor, int]:
     if offset < 0:
         raise RuntimeError(f"torch {torch.__version__} keeps the state of its CPU generator in an unknown layout.")
     return state, offset
-
-
-# One lock for the process. A child that was forked while another thread of its parent held it would wait for ever,
-# hence it gets a new one.
-_lock = threading.RLock()
-
-
-def _after_fork() -> None:
-    global _lock
-    _lock = threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork either
-    os.register_at_fork(after_in_child=_after_fork)

@@ -5,24 +5,23 @@
 from __future__ import annotations
 
 import os
-import threading
+from contextlib import AbstractContextManager
 
 import torch
 from torch.utils.data import get_worker_info
 
 from monai_genaug._help import docs_link
+from monai_genaug.generators.process_lock import ProcessLock
 
 __all__ = ["loading_lock", "refuse_gpu_after_fork"]
 
-# One lock for all generators, so that none has to be pickled. A child that was forked while another thread of its
-# parent held it would wait for ever, hence it gets a new one.
-_loading = threading.Lock()
+_LOADING = ProcessLock()
 _is_forked = False
 
 
-def loading_lock() -> threading.Lock:
-    """This process's lock for loading weights."""
-    return _loading
+def loading_lock() -> AbstractContextManager[bool]:
+    """For blocks that load weights; one lock for all generators, so that none has to be pickled."""
+    return _LOADING.held()
 
 
 def refuse_gpu_after_fork(device: torch.device) -> None:
@@ -41,8 +40,8 @@ def refuse_gpu_after_fork(device: torch.device) -> None:
 
 
 def _after_fork() -> None:
-    global _loading, _is_forked
-    _loading, _is_forked = threading.Lock(), True
+    global _is_forked
+    _is_forked = True
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork either

@@ -16,10 +16,11 @@ from monai_genaug.generators.base import SampleGenerator, Samples
 from monai_genaug.generators.bundle_recipe import BundleRecipe, merge_recipes, read_recipe, shipped_recipe
 from monai_genaug.generators.global_random_state import own_random_state
 from monai_genaug.generators.lazy_loading import refuse_gpu_after_fork
+from monai_genaug.generators.process_lock import GLOBAL_STATE
 from monai_genaug.generators.zoo_config import EvaluatedConfig
 from monai_genaug.generators.zoo_conventions import find_conditions, find_counts, find_setup, recognise
 from monai_genaug.generators.zoo_files import DOCS_PAGE, BundleFiles
-from monai_genaug.generators.zoo_modules import BundleModules, bundle_lock
+from monai_genaug.generators.zoo_modules import BundleModules
 from monai_genaug.generators.zoo_sampler import BundleSampler
 from monai_genaug.generators.zoo_spec import spec_of_bundle
 from monai_genaug.weights import WeightsError
@@ -110,7 +111,7 @@ class MonaiBundleGenerator(SampleGenerator):
 
     def _loaded(self) -> BundleSampler:
         refuse_gpu_after_fork(self._device)
-        with bundle_lock():
+        with GLOBAL_STATE.held():
             if self._sampler is None:
                 self._check_unchanged(weights=True)
                 sampler = BundleSampler(self._files, self._recipe, self._device)

@@ -6,9 +6,8 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,7 +20,9 @@ import monai.networks.schedulers
 import torch
 from monai.utils import misc
 
-__all__ = ["BundleModules", "bundle_lock"]
+from monai_genaug.generators.process_lock import GLOBAL_STATE
+
+__all__ = ["BundleModules"]
 
 _SUCCESSORS = {
     "generative": monai,
@@ -57,7 +58,7 @@ class BundleModules:
         Nothing is written next to the sources, and compiled files that lie there are not read: what runs is the text
         that was trusted. Switches of torch and MONAI that ``set_determinism`` turns are turned back.
         """
-        with _lock:
+        with GLOBAL_STATE.held():
             outside = {name: sys.modules.pop(name) for name in list(sys.modules) if self._is_ours(name)}
             path, caching = list(sys.path), (sys.dont_write_bytecode, sys.pycache_prefix)
             switches = _switches()
@@ -101,22 +102,3 @@ def _restore(switches: tuple[Any, ...]) -> None:
     torch.use_deterministic_algorithms(switches[2], warn_only=switches[3])
     torch.set_default_dtype(switches[4])
     misc._seed, misc._flag_deterministic, misc._flag_cudnn_benchmark = switches[5:]
-
-
-def bundle_lock() -> AbstractContextManager[bool]:
-    """The lock of the blocks of :meth:`BundleModules.active`; a thread may take it again."""
-    return _lock
-
-
-# One lock for the process, since modules and path are the process's. A child that was forked while another thread of
-# its parent held it would wait for ever, hence it gets a new one.
-_lock = threading.RLock()
-
-
-def _after_fork() -> None:
-    global _lock
-    _lock = threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork either
-    os.register_at_fork(after_in_child=_after_fork)
