@@ -155,7 +155,7 @@ def test_ctrl_c_ends_with_130_and_the_same_command_goes_on(here: Path) -> None:
     )
     begun = here / "pool.unfinished" / "pool.partial"
     give_up = time.monotonic() + 400
-    while not list(begun.glob("*.npy")) and process.poll() is None and time.monotonic() < give_up:
+    while not (begun / "pool.json").is_file() and process.poll() is None and time.monotonic() < give_up:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=200)
