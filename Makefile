@@ -42,7 +42,7 @@ lint: setup  ## style, types, oldest Python, import layers
 
 docs: setup  ## the documentation in docs/_build/html, and all of its examples
 	$(BIN)/sphinx-build -q -E -a -W --keep-going -b html docs docs/_build/html
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/docs -o python_files='docs_*.py' -n $(WORKERS) -p no:cacheprovider
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/docs -o python_files='docs_*.py' -n $(WORKERS) --dist worksteal -p no:cacheprovider
 
 bench: setup  ## everything in benchmarks/, one after the other; writes benchmarks/results.md
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks
