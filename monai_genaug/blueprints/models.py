@@ -127,8 +127,8 @@ def _diffusion_training(shape: Sequence[int], channels: int, classes: int) -> di
 
 def _latent_diffusion(shape: Sequence[int], channels: int, classes: int) -> dict[str, Any]:
     """Codes have a quarter of the size on every axis."""
-    fine = [32, 64, 64] if len(shape) == 2 else [16, 32, 32]
-    widths = {"autoencoder_channels": fine, "latent_channels": 4, "channels": [64, 96]}
+    fine, groups = ([16, 32, 64], 16) if len(shape) == 2 else ([8, 16, 32], 8)
+    widths = {"autoencoder_channels": fine, "latent_channels": 4, "channels": [64, 96], "norm_num_groups": groups}
     sampling = {"scheduler": "rflow", "num_inference_steps": 20}
     return {**_common(shape, channels), **widths, **sampling, "n_classes": classes}
 
