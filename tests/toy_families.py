@@ -19,9 +19,11 @@ from monai_genaug.latent.draws import standard_normal
 from monai_genaug.networks import (
     ConditionalVAE,
     DCGANGenerator,
+    DiffusionDecoder,
     JointVAE,
     LatentAutoencoder,
     LatentDecoder,
+    LatentDiffusion,
     PerClassVAE,
     UNetDiffusion,
 )
@@ -46,6 +48,10 @@ FAMILIES: dict[str, tuple[type[LatentDecoder], dict[str, Any]]] = {
         {**_UNET, "n_classes": 2, "guidance": 1.5, "scheduler": "ddim", "num_inference_steps": 2},
     ),
     "ddpm": (UNetDiffusion, {**_UNET, "scheduler": "ddpm", "num_inference_steps": 3, "prediction_type": "sample"}),
+    "latent_diffusion": (
+        LatentDiffusion,
+        {**_UNET, "autoencoder_channels": [8], "latent_channels": 2, "n_classes": 2, "num_inference_steps": 2},
+    ),
 }
 
 
@@ -70,7 +76,7 @@ def _built(kind: str, shape: tuple[int, ...], seed: int, changes: tuple[tuple[st
                     parameter.add_(0.3 * torch.randn_like(parameter))
                 elif not parameter.any() and parameter.ndim > 1:  # the last layer of a U-Net begins with zeros
                     parameter.normal_(0.0, 0.1)
-                elif isinstance(network, UNetDiffusion):
+                elif isinstance(network, DiffusionDecoder):
                     continue
                 elif parameter.ndim > 1 and "encoder" not in name and "to_posterior" not in name:
                     parameter.mul_(3.0)

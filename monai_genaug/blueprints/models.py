@@ -18,7 +18,7 @@ class BlueprintModel:
     """A network and how it is trained.
 
     Attributes:
-        method: ``"vae"``, ``"gan"`` or ``"diffusion"``.
+        method: ``"vae"``, ``"gan"``, ``"diffusion"`` or ``"latent_diffusion"``.
         network: class name in :mod:`monai_genaug.networks`.
         conditional: whether it needs classes; None: takes them where there are some.
         truncation: whether its samples can be truncated.
@@ -62,6 +62,8 @@ def check_size(model: BlueprintModel, shape: Sequence[int]) -> None:
 def _multiple(method: str, arguments: dict[str, Any]) -> int:
     """What every axis has to be a multiple of."""
     levels = len(arguments["channels"])
+    if method == "latent_diffusion":
+        return int(2 ** (len(arguments["autoencoder_channels"]) + levels - 2))
     if method == "diffusion":
         return int(arguments["patch_size"] * 2 ** (levels - 1))
     is_residual = method == "vae" and arguments.get("stack", "residual") == "residual"
@@ -123,6 +125,18 @@ def _diffusion_training(shape: Sequence[int], channels: int, classes: int) -> di
     return {"lr": 0.001, "batch_size": 32}
 
 
+def _latent_diffusion(shape: Sequence[int], channels: int, classes: int) -> dict[str, Any]:
+    """Codes have a quarter of the size on every axis."""
+    fine, groups = ([16, 32, 64], 16) if len(shape) == 2 else ([8, 16, 32], 8)
+    widths = {"autoencoder_channels": fine, "latent_channels": 4, "channels": [64, 96], "norm_num_groups": groups}
+    sampling = {"scheduler": "rflow", "num_inference_steps": 20}
+    return {**_common(shape, channels), **widths, **sampling, "n_classes": classes}
+
+
+def _latent_diffusion_training(shape: Sequence[int], channels: int, classes: int) -> dict[str, Any]:
+    return {"lr": 0.0005, "batch_size": 16 if len(shape) == 2 else 4}
+
+
 MODELS = {
     "vae": BlueprintModel("vae", "VAE", False, True, _vae),
     "conditional_vae": BlueprintModel("vae", "ConditionalVAE", True, True, _conditional_vae),
@@ -130,5 +144,8 @@ MODELS = {
     "rhvae": BlueprintModel("vae", "RHVAE", False, False, _rhvae),
     "sngan": BlueprintModel("gan", "DCGANGenerator", None, True, _dcgan, _critic),
     "diffusion": BlueprintModel("diffusion", "UNetDiffusion", None, False, _diffusion, _diffusion_training),
+    "latent_diffusion": BlueprintModel(
+        "latent_diffusion", "LatentDiffusion", None, False, _latent_diffusion, _latent_diffusion_training
+    ),
 }
 """Name -> model."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from monai_genaug.blueprints.folder_data import FolderData, name_unusable, read_folder
 from monai_genaug.blueprints.models import BlueprintModel, check_size, model_named
-from monai_genaug.blueprints.training_run import change_learning_rate, run_training
+from monai_genaug.blueprints.training_run import change_learning_rate, checkpoints_of, run_training
 from monai_genaug.blueprints.writing import write_untrained_bundle
 from monai_genaug.generators.loading import load_generator
 from monai_genaug.generators.spec import GeneratorSpec, OutputSpec, Provenance
@@ -97,8 +97,8 @@ def _train(
     shape = (_SIZES[data.spatial_dims] if size is None else size,) * data.spatial_dims
     check_size(model, shape)
     spec = _spec(name or target.name, data, shape, model, data_licence)
-    source, checkpoint = target / "source", target / "checkpoints" / "last.pt"
-    before = _config(source, "train") if checkpoint.is_file() else None
+    source, checkpoints = target / "source", checkpoints_of(target)
+    before = _config(source, "train") if checkpoints else None
     if lr is None and before is not None:
         lr = float(before["lr"])
     numbers = (shape, data.channels, len(data.classes))
@@ -113,13 +113,14 @@ def _train(
             _check_same(fresh, source, datalist, target / "datalist.json")
             rate = _config(fresh, "train")["lr"]
             if rate != before["lr"]:
-                change_learning_rate(checkpoint, rate)
+                for checkpoint in checkpoints:
+                    change_learning_rate(checkpoint, rate)
         _install(fresh, source)
     _write_text(target / "datalist.json", datalist)
     try:
         run_training(source, data.root, target)
     except Exception:
-        if not checkpoint.is_file():
+        if not checkpoints_of(target):
             name_unusable([*data.train, *data.held_out], spec)
         raise
 

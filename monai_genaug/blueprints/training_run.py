@@ -17,7 +17,7 @@ from monai.utils import get_seed, set_determinism
 from monai_genaug.engines import NonFiniteLossError
 from monai_genaug.weights import read_training_state, save_training_state
 
-__all__ = ["change_learning_rate", "run_training"]
+__all__ = ["change_learning_rate", "checkpoints_of", "run_training"]
 
 
 def run_training(source: Path, data: Path, out: Path) -> None:
@@ -26,7 +26,7 @@ def run_training(source: Path, data: Path, out: Path) -> None:
     Args:
         source: the untrained bundle.
         data: the folder to which the paths of ``out/datalist.json`` are relative.
-        out: where everything is written; a training that was stopped goes on from ``out/checkpoints/last.pt``.
+        out: where everything is written; a training that was stopped goes on from its :func:`checkpoints_of`.
 
     Raises:
         NonFiniteLossError: the training left the finite numbers; the error names the last good checkpoint.
@@ -48,8 +48,14 @@ def run_training(source: Path, data: Path, out: Path) -> None:
     except RuntimeError as error:
         reason = _unwrapped(error)
         if isinstance(reason, NonFiniteLossError):
-            raise NonFiniteLossError(f"{reason} {_advice(out / 'checkpoints' / 'last.pt')}") from reason
+            raise NonFiniteLossError(f"{reason} {_advice(out)}") from reason
         raise reason from None
+
+
+def checkpoints_of(out: Path) -> list[Path]:
+    """The last checkpoint of each stage that has begun, the stage that is being trained first."""
+    found = [path for path in (out / "checkpoints").rglob("last.pt") if path.is_file()]
+    return sorted(found, key=lambda path: path.stat().st_mtime_ns, reverse=True)
 
 
 def change_learning_rate(checkpoint: Path, lr: float) -> None:
@@ -73,12 +79,13 @@ def change_learning_rate(checkpoint: Path, lr: float) -> None:
     save_training_state(state, checkpoint)
 
 
-def _advice(checkpoint: Path) -> str:
+def _advice(out: Path) -> str:
     again = "Train again with the same arguments, but a smaller learning rate (lr)"
-    if not checkpoint.is_file():
+    checkpoints = checkpoints_of(out)
+    if not checkpoints:
         return f"No epoch was complete. {again}."
-    epoch = read_training_state(checkpoint)["trainer"]["epoch"]
-    return f"The last good checkpoint is {checkpoint}, after epoch {epoch}. {again}, and it goes on from there."
+    epoch = read_training_state(checkpoints[0])["trainer"]["epoch"]
+    return f"The last good checkpoint is {checkpoints[0]}, after epoch {epoch}. {again}, and it goes on from there."
 
 
 def _unwrapped(error: BaseException) -> BaseException:

@@ -17,7 +17,7 @@ from monai_genaug.generators.spec import GeneratorSpec
 
 __all__ = ["METHODS", "write_untrained_bundle"]
 
-METHODS = ("vae", "gan", "diffusion")
+METHODS = ("vae", "gan", "diffusion", "latent_diffusion")
 """How a network is trained; there is a ``train_<method>.json`` for each."""
 
 _FOLDER = Path(__file__).resolve().parent

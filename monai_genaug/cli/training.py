@@ -40,7 +40,7 @@ def train_command(
     data: Annotated[Path, typer.Argument(help="folder with a sub-folder per class, or of images alone")],
     out: Annotated[Path, typer.Option(help="folder for the run; the bundle is its sub-folder bundle")],
     model: Annotated[
-        str, typer.Option(help="conditional_vae, vae, joint_vae, rhvae, sngan, diffusion")
+        str, typer.Option(help="conditional_vae, vae, joint_vae, rhvae, sngan, diffusion, latent_diffusion")
     ] = "conditional_vae",
     name: Annotated[str | None, typer.Option(help="of the generator; by default that of the folder")] = None,
     size: Annotated[int | None, typer.Option(help="pixels or voxels per axis; by default 64 in 2D, 48 in 3D")] = None,

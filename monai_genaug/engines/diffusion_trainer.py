@@ -12,20 +12,12 @@ import torch
 from ignite.engine import Engine
 from monai.engines import Trainer
 from monai.engines.utils import IterationEvents, default_metric_cmp_fn
-from torch import Tensor
-from torch.nn.utils import clip_grad_norm_
 
 from monai_genaug.engines.diffusion_step import diffusion_loss, read_diffusion_batch
 from monai_genaug.engines.elbo_step import autocast_for
 from monai_genaug.engines.gan_checks import check_optimizer
-from monai_genaug.engines.gan_step import (
-    ClassBatchKeys,
-    average_over_ranks,
-    copy_from_first_rank,
-    moving_average,
-    seeded,
-)
-from monai_genaug.engines.vae_trainer import NonFiniteLossError
+from monai_genaug.engines.gan_step import ClassBatchKeys, copy_from_first_rank, moving_average, seeded
+from monai_genaug.engines.optimizer_step import checked_step
 from monai_genaug.generators import current_rank, derive_seed
 from monai_genaug.networks import DiffusionDecoder
 
@@ -36,9 +28,10 @@ class DiffusionTrainer(Trainer):
     """Ignite engine that teaches a :class:`~monai_genaug.networks.DiffusionDecoder` to remove noise.
 
     What the network predicts (the noise, the data, a velocity) follows from the scheduler of its process. A first stage
-    is not trained: train it before. The random numbers of iteration i (timesteps, noise, hidden classes) are a function
-    of (seed, i, rank) alone, so that a run that was resumed at i goes on as the uninterrupted one would have; the
-    global ones stay as they are. With a process group of several ranks, gradients are averaged over them.
+    is not trained: :class:`AutoencoderTrainer` does that before. The random numbers of iteration i (timesteps, noise,
+    hidden classes) are a function of (seed, i, rank) alone, so that a run that was resumed at i goes on as the
+    uninterrupted one would have; the global ones stay as they are. With a process group of several ranks, gradients are
+    averaged over them.
 
     Args:
         device: where to train; the network must be there.
@@ -143,21 +136,8 @@ class DiffusionTrainer(Trainer):
             engine.fire_event(IterationEvents.LOSS_COMPLETED)
             loss.backward()
         engine.fire_event(IterationEvents.BACKWARD_COMPLETED)
-        norm = self._step(loss)
+        norm = checked_step(self.optimizer, loss, self.state, "network", self.max_grad_norm)
         if self._average is not None:
             self._average.update_parameters(self.network)
         engine.fire_event(IterationEvents.MODEL_COMPLETED)
         return {"loss": float(loss.detach()), "grad_norm": norm}
-
-    def _step(self, loss: Tensor) -> float:
-        parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
-        mean, norm = average_over_ranks(parameters, loss)
-        if not (math.isfinite(mean) and math.isfinite(norm)):
-            raise NonFiniteLossError(
-                f"not finite in epoch {self.state.epoch}, iteration {self.state.iteration}: the loss is {mean}, its "
-                f"gradient's norm {norm}. The network still has the weights of the iteration before; a smaller "
-                "learning rate or max_grad_norm may help."
-            )
-        clip_grad_norm_(parameters, self.max_grad_norm)
-        self.optimizer.step()
-        return norm

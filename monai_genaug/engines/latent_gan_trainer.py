@@ -17,15 +17,8 @@ from torch.nn import functional
 
 from monai_genaug.engines.elbo_step import autocast_for
 from monai_genaug.engines.gan_checks import check_batch_size, check_gan_networks, check_optimizer
-from monai_genaug.engines.gan_step import (
-    ClassBatchKeys,
-    average_over_ranks,
-    copy_from_first_rank,
-    moving_average,
-    only_inputs,
-    seeded,
-)
-from monai_genaug.engines.vae_trainer import NonFiniteLossError
+from monai_genaug.engines.gan_step import ClassBatchKeys, copy_from_first_rank, moving_average, only_inputs, seeded
+from monai_genaug.engines.optimizer_step import checked_step
 from monai_genaug.generators import current_rank, derive_seed
 from monai_genaug.losses.adversarial import check_adversarial_kind, discriminator_loss, generator_loss
 from monai_genaug.losses.gradient_penalty import gradient_penalty as slope_penalty
@@ -210,11 +203,4 @@ class LatentGANTrainer(Trainer):
     def _step(self, optimizer: torch.optim.Optimizer, loss: Tensor, who: str) -> None:
         optimizer.zero_grad()
         loss.backward()
-        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-        mean, norm = average_over_ranks(parameters, loss)
-        if not (math.isfinite(mean) and math.isfinite(norm)):
-            raise NonFiniteLossError(
-                f"not finite in epoch {self.state.epoch}, iteration {self.state.iteration}: the {who}'s loss is "
-                f"{mean}, its gradient's norm {norm}. The {who} still has the weights of the iteration before."
-            )
-        optimizer.step()
+        checked_step(optimizer, loss, self.state, who)

@@ -18,14 +18,11 @@ from torch.nn.utils import clip_grad_norm_
 
 from monai_genaug.data.batch_keys import BatchKeys
 from monai_genaug.engines.elbo_step import ElboModule, autocast_for, noise_generator
+from monai_genaug.engines.optimizer_step import not_finite
 from monai_genaug.generators import current_rank, derive_seed
 from monai_genaug.networks import LatentAutoencoder, PerClassVAE
 
-__all__ = ["NonFiniteLossError", "VAETrainer"]
-
-
-class NonFiniteLossError(RuntimeError):
-    """The loss or its gradient is no finite number. The weights are still those of the step before."""
+__all__ = ["VAETrainer"]
 
 
 class VAETrainer(Trainer):
@@ -112,7 +109,7 @@ class VAETrainer(Trainer):
             with autocast_for(device, self.precision):
                 terms = self.module(x, observed, noise)
         except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]  # a metric is not finite
-            raise self._not_finite(str(error)) from error
+            raise not_finite(self.state, str(error)) from error
         engine.fire_event(IterationEvents.LOSS_COMPLETED)
         terms["loss"].backward()
         engine.fire_event(IterationEvents.BACKWARD_COMPLETED)
@@ -127,13 +124,7 @@ class VAETrainer(Trainer):
         """One rank's bad loss makes the averaged gradient bad on every rank, so that all of them stop."""
         bad = {name: value for name, value in output.items() if not math.isfinite(value)}
         if bad:
-            raise self._not_finite(f"{bad}.")
-
-    def _not_finite(self, what: str) -> NonFiniteLossError:
-        return NonFiniteLossError(
-            f"not finite in epoch {self.state.epoch}, iteration {self.state.iteration}: {what} The network still has "
-            "the weights of the iteration before; a smaller learning rate or max_grad_norm may help."
-        )
+            raise not_finite(self.state, f"{bad}.")
 
 
 def _distributed(network: LatentAutoencoder) -> nn.Module:

@@ -40,6 +40,7 @@ ALLOWED_TARGETS = (
     "monai_genaug.networks.PerClassVAE",
     "monai_genaug.networks.DCGANGenerator",
     "monai_genaug.networks.UNetDiffusion",
+    "monai_genaug.networks.LatentDiffusion",
     "monai_genaug.latent.NormalLatent",
     "monai_genaug.latent.TruncatedNormalLatent",
     "monai_genaug.latent.GaussianMixtureLatent",

@@ -11,6 +11,7 @@ from monai_genaug.handlers.epoch_seeds import EpochSeeds
 from monai_genaug.handlers.fidelity import FidelityHandler
 from monai_genaug.handlers.pool_refresh import PoolRefresh
 from monai_genaug.handlers.progress import TrainingProgress
+from monai_genaug.handlers.reconstruction_grid import ReconstructionGridHandler
 from monai_genaug.handlers.sample_grid import SampleGridHandler
 from monai_genaug.handlers.snapshot_choice import Snapshot, SnapshotChooser
 from monai_genaug.handlers.synthetic_prob import SyntheticProbScheduler
@@ -23,6 +24,7 @@ __all__ = [
     "EpochSeeds",
     "FidelityHandler",
     "PoolRefresh",
+    "ReconstructionGridHandler",
     "SampleGridHandler",
     "Snapshot",
     "SnapshotChooser",

@@ -12,6 +12,7 @@ from monai_genaug.networks.diffusion_process import DiffusionProcess, scheduler_
 from monai_genaug.networks.joint_vae import JointVAE
 from monai_genaug.networks.latent_autoencoder import LatentAutoencoder
 from monai_genaug.networks.latent_decoder import LatentDecoder
+from monai_genaug.networks.latent_diffusion import LatentDiffusion
 from monai_genaug.networks.layers.differentiable_augmentation import DifferentiableAugmentation
 from monai_genaug.networks.medmnist_cnn import MedMNISTCNN
 from monai_genaug.networks.per_class_vae import PerClassVAE
@@ -31,6 +32,7 @@ __all__ = [
     "JointVAE",
     "LatentAutoencoder",
     "LatentDecoder",
+    "LatentDiffusion",
     "MedMNISTCNN",
     "PerClassVAE",
     "UNetDiffusion",

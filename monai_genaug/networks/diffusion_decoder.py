@@ -130,8 +130,40 @@ class DiffusionDecoder(LatentDecoder):
         """Samples as the model sees them, ``(n, *noise_shape)``: what it is trained to denoise.
 
         Args:
+            image, mask: as in :meth:`image_space`.
+
+        Raises:
+            ValueError: an image or mask that does not fit.
+        """
+        x = self.image_space(image, mask)
+        return x if self.first_stage is None else self.first_stage.encode_stage_2_inputs(x) * self.scale_factor
+
+    def reconstruct(self, image: Tensor, mask: Tensor | None = None) -> Tensor:
+        """What an autoencoder as first stage keeps of samples: they are encoded, without noise, and decoded.
+
+        Args:
+            image, mask: as in :meth:`image_space`.
+
+        Returns:
+            As :meth:`forward`.
+
+        Raises:
+            ValueError: there is no autoencoder, or an image or mask that does not fit.
+        """
+        if not hasattr(self.first_stage, "encode"):
+            raise ValueError("the model has no autoencoder as first stage.")
+        mean, _ = self.first_stage.encode(self.image_space(image, mask))
+        return self._decoded(mean * self.scale_factor)
+
+    def image_space(self, image: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Samples as a first stage sees them: image and one-hot mask, with values in :attr:`image_range`.
+
+        Args:
             image: ``(n, image_channels, *spatial_shape)`` in [0, 1].
             mask: ``(n, 1, *spatial_shape)``, labels 0 to ``mask_classes - 1``; None for a model without masks.
+
+        Returns:
+            ``(n, image_channels + mask_classes, *spatial_shape)``.
 
         Raises:
             ValueError: an image or mask that does not fit.
@@ -147,8 +179,7 @@ class DiffusionDecoder(LatentDecoder):
         if mask is not None:
             planes = torch.cat([planes, self._one_hot_mask(mask, len(image))], dim=1)
         low, high = self.image_range
-        x = low + (high - low) * planes
-        return x if self.first_stage is None else self.first_stage.encode_stage_2_inputs(x) * self.scale_factor
+        return low + (high - low) * planes
 
     def _one_hot_mask(self, mask: Tensor, count: int) -> Tensor:
         if mask.shape != (count, 1, *self.spatial_shape):

@@ -24,7 +24,11 @@ _VARIANCES = ("fixed_small", "fixed_large")
 
 
 def scheduler_by_name(
-    name: str, num_train_timesteps: int = 1000, schedule: str = "linear_beta", prediction_type: str = "epsilon"
+    name: str,
+    num_train_timesteps: int = 1000,
+    schedule: str = "linear_beta",
+    prediction_type: str = "epsilon",
+    clip_sample: bool = True,
 ) -> Any:
     """One of MONAI's schedulers with its default settings.
 
@@ -35,6 +39,8 @@ def scheduler_by_name(
         schedule: how noise grows in them, one of MONAI's ``NoiseSchedules``; means nothing for a rectified flow.
         prediction_type: what the network predicts, one of :data:`PREDICTION_TYPES`; a rectified flow's is the velocity
             from noise to data, whatever is said here.
+        clip_sample: whether what is predicted for the data is cut to [-1, 1] in each step, as images allow and codes of
+            an autoencoder don't; means nothing for a rectified flow.
 
     Raises:
         ValueError: an unknown name or prediction.
@@ -45,7 +51,7 @@ def scheduler_by_name(
         raise ValueError(f"prediction_type is {prediction_type!r}, allowed: {PREDICTION_TYPES}.")
     if name == "rflow":
         return RFlowScheduler(num_train_timesteps)
-    return _KINDS[name](num_train_timesteps, schedule, prediction_type=prediction_type)
+    return _KINDS[name](num_train_timesteps, schedule, prediction_type=prediction_type, clip_sample=clip_sample)
 
 
 class DiffusionProcess:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from monai_genaug.networks.diffusion_decoder import DiffusionDecoder
 from monai_genaug.networks.diffusion_process import DiffusionProcess, scheduler_by_name
 
-__all__ = ["UNetDiffusion"]
+__all__ = ["UNetDiffusion", "denoising_unet"]
 
 
 class UNetDiffusion(DiffusionDecoder):
@@ -72,16 +72,15 @@ class UNetDiffusion(DiffusionDecoder):
             raise ValueError(f"spatial_shape is {tuple(spatial_shape)}, allowed: multiples of {multiple}.")
         grid = [size // patch_size for size in spatial_shape]
         planes = (image_channels + mask_classes) * patch_size**spatial_dims
-        unet = DiffusionModelUNet(
+        unet = denoising_unet(
             spatial_dims,
             planes,
-            planes,
-            num_res_blocks=num_res_blocks,
-            channels=tuple(channels),
-            attention_levels=attention_levels or [False] * (len(channels) - 1) + [True],
-            norm_num_groups=norm_num_groups,
-            num_head_channels=num_head_channels,
-            num_class_embeds=n_classes + 1 if n_classes else None,
+            n_classes,
+            channels,
+            num_res_blocks,
+            attention_levels,
+            norm_num_groups,
+            num_head_channels,
         )
         made = scheduler_by_name(scheduler, num_train_timesteps, schedule, prediction_type)
         super().__init__(
@@ -95,6 +94,33 @@ class UNetDiffusion(DiffusionDecoder):
             first_stage=_Patches(spatial_dims, patch_size) if patch_size > 1 else None,
             noise_shape=(planes, *grid),
         )
+
+
+def denoising_unet(
+    spatial_dims: int,
+    planes: int,
+    n_classes: int,
+    channels: Sequence[int],
+    num_res_blocks: int,
+    attention_levels: Sequence[bool] | None,
+    norm_num_groups: int,
+    num_head_channels: int,
+) -> DiffusionModelUNet:
+    """MONAI's U-Net from ``planes`` channels to as many, with the arguments of :class:`UNetDiffusion`.
+
+    It knows "no class" besides ``n_classes`` classes.
+    """
+    return DiffusionModelUNet(
+        spatial_dims,
+        planes,
+        planes,
+        num_res_blocks=num_res_blocks,
+        channels=tuple(channels),
+        attention_levels=attention_levels or [False] * (len(channels) - 1) + [True],
+        norm_num_groups=norm_num_groups,
+        num_head_channels=num_head_channels,
+        num_class_embeds=n_classes + 1 if n_classes else None,
+    )
 
 
 class _Patches(nn.Module):

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,14 @@ import monai.bundle
 import nibabel
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from monai_genaug.blueprints import train_on_folder
 from monai_genaug.data import class_folder_items
+from monai_genaug.engines import NonFiniteLossError
 from monai_genaug.generators import DiffusionGenerator, content_hash, load_generator
+from monai_genaug.weights import read_weights
 from tests.class_pictures import CLASSES, write_class_pictures, write_pictures
 
 SCHEMA = Path(__file__).parents[1] / "bundles" / "bundle_schema.json"
@@ -168,13 +172,32 @@ def test_volumes_and_an_image_that_only_reading_finds(tmp_path: Path) -> None:
     np.testing.assert_allclose(written, generator.sample([0])["image"][0, 0].numpy(), atol=1e-4)
 
 
-def test_a_diffusion_model_of_classes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("model", ["diffusion", "latent_diffusion"])
+def test_a_diffusion_model_of_classes(model: str, tmp_path: Path) -> None:
     write_pictures(tmp_path / "data" / "a")
     write_pictures(tmp_path / "data" / "b")
-    generator = load_generator(train_on_folder(tmp_path / "data", tmp_path / "out", "diffusion", size=8, epochs=1))
+    generator = load_generator(train_on_folder(tmp_path / "data", tmp_path / "out", model, size=8, epochs=1))
     assert isinstance(generator, DiffusionGenerator)
     assert generator.spec.classes == {0: "a", 1: "b"}
     assert generator.sample([1, 2], ["a", "b"])["image"].shape == (2, 1, 8, 8)
+
+
+def test_a_latent_diffusion_model_has_two_stages(tmp_path: Path) -> None:
+    """A run that was stopped between them goes on with the second one, to the same weights."""
+    data, straight, stopped = write_pictures(tmp_path / "data"), tmp_path / "straight", tmp_path / "stopped"
+    options: dict[str, Any] = {"model": "latent_diffusion", "size": 8, "epochs": 1, "name": "toy"}
+    train_on_folder(data, straight, **options)
+    assert (straight / "samples" / "epoch_0001_reconstructed.png").is_file()
+    assert {line.split(",")[1] for line in (straight / "autoencoder_log.csv").read_text().splitlines()[:1]} == {"loss"}
+    shutil.copytree(straight, stopped)
+    shutil.rmtree(stopped / "bundle")
+    (stopped / "checkpoints" / "last.pt").unlink()
+    with pytest.raises(NonFiniteLossError, match=r"autoencoder.last\.pt, after epoch 1"):
+        train_on_folder(data, stopped, lr=1e38, **options)
+    train_on_folder(data, stopped, lr=5e-4, **options)
+    ours, theirs = (read_weights(out / "bundle" / "models" / "model.pt") for out in (straight, stopped))
+    assert ours["scale_factor"] != 1.0
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours.keys() | theirs.keys())
 
 
 def test_a_gan_and_flat_folders(tmp_path: Path) -> None:

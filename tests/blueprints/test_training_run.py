@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import os
 import random
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import torch
 from monai.utils import get_seed
 
 from monai_genaug.blueprints import training_run
-from monai_genaug.blueprints.training_run import change_learning_rate, run_training
+from monai_genaug.blueprints.training_run import change_learning_rate, checkpoints_of, run_training
 from monai_genaug.weights import read_training_state, save_training_state
 
 
@@ -57,5 +58,13 @@ def test_the_reason_is_unwrapped_and_global_states_are_put_back(tmp_path: Path) 
     assert (seed, flags) == (get_seed(), (torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark))
 
 
-def test_advice_without_a_checkpoint(tmp_path: Path) -> None:
-    assert training_run._advice(tmp_path / "last.pt").startswith("No epoch was complete. Train again")
+def test_the_stage_that_is_trained_comes_first(tmp_path: Path) -> None:
+    assert checkpoints_of(tmp_path) == []
+    assert training_run._advice(tmp_path).startswith("No epoch was complete. Train again")
+    first, second = (tmp_path / "checkpoints" / name for name in ("autoencoder/last.pt", "last.pt"))
+    for age, (path, epoch) in enumerate([(first, 7), (second, 2)]):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_training_state({"trainer": {"epoch": epoch}}, path)
+        os.utime(path, (1000 + age, 1000 + age))
+    assert checkpoints_of(tmp_path) == [second, first]
+    assert f"checkpoint is {second}, after epoch 2. Train again" in training_run._advice(tmp_path)

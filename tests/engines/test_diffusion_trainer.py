@@ -182,7 +182,7 @@ def test_bad_images_stop_before_the_weights_change() -> None:
         kept.update(state_of(network))
         engine.state.batch["image"][1, 0, 3, 3] = float("nan")
 
-    with pytest.raises(NonFiniteLossError, match="epoch 2, iteration 6: the loss is nan"):
+    with pytest.raises(NonFiniteLossError, match="epoch 2, iteration 6: the network's loss is nan"):
         trainer.run()
     assert all(torch.equal(tensor, kept[name]) for name, tensor in network.state_dict().items())
 

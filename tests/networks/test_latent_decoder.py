@@ -39,7 +39,7 @@ def test_a_sample_does_not_depend_on_its_neighbours(kind: str) -> None:
     network = family_network(kind).eval()
     whole = network(codes(network))
     alone = torch.cat([network(code[None]) for code in codes(network)])
-    torch.testing.assert_close(alone, whole, rtol=0, atol=1e-5)
+    torch.testing.assert_close(alone, whole, rtol=0, atol=1e-4)
     assert (whole[0] - whole[2]).abs().max() > 1e-2
 
 
