@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -104,5 +104,9 @@ def _audit(measured: Mapping[str, Any]) -> list[str]:
     """Verdicts of the audit: weights, and samples alone."""
     if "privacy" not in measured:
         return ["not measured", "not measured"]
-    report = BundlePrivacy.from_dict(measured["privacy"]).report
-    return ["passes" if ok else "fails" for ok in (report.ok, report.samples_ok)]
+    verdicts = BundlePrivacy.from_dict(measured["privacy"]).verdicts
+    return [_verdict([not one.failed for one in verdicts]), _verdict([one.samples_ok for one in verdicts])]
+
+
+def _verdict(passed: Sequence[bool]) -> str:
+    return "passes" if all(passed) else f"{sum(passed)} of {len(passed)} pass" if any(passed) else "fails"

@@ -17,11 +17,35 @@ from monai_genaug.experiments.real_parts import LabelledImages, RealParts
 from monai_genaug.experiments.stages import stage_key, stored_json
 from monai_genaug.generators import GeneratorSpec, SampleGenerator
 from monai_genaug.quality import AuditItems, AuditReport, AuditThresholds, audit
+from monai_genaug.quality.audit_report import CHECKS_OF_WEIGHTS
 
-__all__ = ["BundlePrivacy", "as_audit_items", "audited_parts", "bundle_privacy"]
+__all__ = ["BundlePrivacy", "SeedVerdict", "as_audit_items", "audited_parts", "bundle_privacy"]
 
 _LEVELS = 255.0
-_VERSION = 1
+_VERSION = 2
+
+
+@dataclass(frozen=True)
+class SeedVerdict:
+    """What the audit says about other samples of the same generator.
+
+    Args:
+        seed: of the samples and permutations.
+        failed: (check, scope) of each check that fails.
+    """
+
+    seed: int
+    failed: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def of(cls, seed: int, report: AuditReport) -> SeedVerdict:
+        """Of a report with that seed."""
+        return cls(seed, tuple((check.name, check.scope) for check in report.checks if not check.passed))
+
+    @property
+    def samples_ok(self) -> bool:
+        """Whether every attack fails that needs samples alone."""
+        return all(name in CHECKS_OF_WEIGHTS for name, _ in self.failed)
 
 
 @dataclass(frozen=True)
@@ -32,15 +56,23 @@ class BundlePrivacy:
         report: beside validation and test.
         validation: beside the validation part alone, where the other one fails: the test part of some data sets was
             collected apart, and what differs in origin looks like memorisation. None where it passes.
+        repeats: verdicts like that of ``report`` with other samples; an effect near its limit passes with some alone.
     """
 
     report: AuditReport
     validation: AuditReport | None = None
+    repeats: tuple[SeedVerdict, ...] = ()
+
+    @property
+    def verdicts(self) -> tuple[SeedVerdict, ...]:
+        """That of the report, and the repeats."""
+        return (SeedVerdict.of(0, self.report), *self.repeats)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values; the inverse of :meth:`from_dict`."""
         validation = None if self.validation is None else self.validation.to_dict()
-        return {"version": _VERSION, "report": self.report.to_dict(), "validation": validation}
+        repeats = [dataclasses.asdict(verdict) for verdict in self.repeats]
+        return {"version": _VERSION, "report": self.report.to_dict(), "validation": validation, "repeats": repeats}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> BundlePrivacy:
@@ -53,11 +85,18 @@ class BundlePrivacy:
             raise ValueError(f"the audit has version {values['version']}, needed: {_VERSION}.")
         validation = values["validation"]
         return cls(
-            AuditReport.from_dict(values["report"]), None if validation is None else AuditReport.from_dict(validation)
+            AuditReport.from_dict(values["report"]),
+            None if validation is None else AuditReport.from_dict(validation),
+            tuple(
+                SeedVerdict(each["seed"], tuple((name, scope) for name, scope in each["failed"]))
+                for each in values["repeats"]
+            ),
         )
 
 
-def bundle_privacy(generator: SampleGenerator, parts: RealParts, work_dir: Path, n_samples: int = 500) -> BundlePrivacy:
+def bundle_privacy(
+    generator: SampleGenerator, parts: RealParts, work_dir: Path, n_samples: int = 500, seeds: int = 5
+) -> BundlePrivacy:
     """Audits a generator with the default features and thresholds.
 
     Args:
@@ -65,24 +104,29 @@ def bundle_privacy(generator: SampleGenerator, parts: RealParts, work_dir: Path,
         parts: real items; those of the validation and of the test are held out.
         work_dir: keeps the reports.
         n_samples: samples in all.
+        seeds: sets of samples that are audited; the first one's report is kept, of the others the verdicts.
 
     Raises:
-        ValueError: what the audit refuses.
+        ValueError: what the audit refuses, or seeds below 1.
     """
+    if seeds < 1:
+        raise ValueError(f"seeds is {seeds}, allowed: 1 and more.")
+    spec = generator.spec.replace(provenance=None, warnings=()).to_dict()
 
-    def report(held_out: LabelledImages) -> AuditReport:
-        spec = generator.spec.replace(provenance=None, warnings=()).to_dict()
+    def report(held_out: LabelledImages, seed: int = 0) -> AuditReport:
         known = [(part.sha256, part.subjects) for part in (parts.train, held_out)]
-        key = stage_key(spec, known, n_samples, dataclasses.asdict(AuditThresholds()))
+        key = stage_key(spec, known, n_samples, dataclasses.asdict(AuditThresholds()), seed)
 
         def made() -> dict[str, Any]:
             items = [as_audit_items(part, generator.spec) for part in (parts.train, held_out)]
-            return audit(generator, items[0], items[1], n_samples).to_dict()
+            return audit(generator, items[0], items[1], n_samples, seed=seed).to_dict()
 
         return AuditReport.from_dict(stored_json(work_dir / f"audit_{key}.json", made))
 
-    found = report(_joined(parts.val, parts.test))
-    return BundlePrivacy(found, None if found.ok else report(parts.val))
+    held_out = _joined(parts.val, parts.test)
+    found = report(held_out)
+    repeats = tuple(SeedVerdict.of(seed, report(held_out, seed)) for seed in range(1, seeds))
+    return BundlePrivacy(found, None if found.ok else report(parts.val), repeats)
 
 
 def audited_parts(parts: RealParts, spec: GeneratorSpec) -> tuple[AuditItems, AuditItems]:

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from monai_genaug.experiments.bundle_privacy import BundlePrivacy
 from monai_genaug.quality import AuditCheck, AuditReport
 
@@ -59,7 +61,7 @@ def privacy_section(privacy: BundlePrivacy) -> str:
         f"Effects: {_effects(report)}.",
         "",
         f"**Privacy: {'passes' if report.ok else 'FAILS'}** (every check, of all samples together and of each class). "
-        f"Samples alone: {'pass' if report.samples_ok else 'FAIL'}.",
+        f"Samples alone: {'pass' if report.samples_ok else 'FAIL'}.{_other_samples(privacy)}",
     ]
     if beside is not None and beside.ok:
         lines += ["", _OTHER_ORIGIN.format(count=beside.n_held_out)]
@@ -74,7 +76,13 @@ def privacy_warnings(privacy: BundlePrivacy) -> tuple[str, ...]:
     """One sentence where a check fails; nothing if all pass."""
     report, beside = privacy.report, privacy.validation
     if report.ok:
-        return ()
+        failed = {name: None for verdict in privacy.repeats for name, _ in verdict.failed}
+        if not failed:
+            return ()
+        titles = ", ".join(CHECK_TITLES[name] for name in failed)
+        return (
+            f"The privacy audit passes, but not with every set of samples ({titles}): an effect is near its limit.",
+        )
     advice = "samples alone pass." if report.samples_ok else "treat samples as confidential as the training images."
     if beside is not None and beside.ok:
         advice = "beside the validation part alone it passes, the test part may be of another origin."
@@ -91,13 +99,28 @@ _ADVICE = (
 )
 
 
+def _other_samples(privacy: BundlePrivacy) -> str:
+    """The verdicts about other samples; a sentence with a blank before it, or nothing."""
+    if not privacy.repeats:
+        return ""
+    seeds = [verdict.seed for verdict in privacy.repeats]
+    passing = sum(not verdict.failed for verdict in privacy.repeats)
+    failed = Counter(check for verdict in privacy.repeats for check in verdict.failed)
+    names = (f"{_title(name, scope)} {count}" for (name, scope), count in failed.most_common())
+    told = f", times failed: {', '.join(names)}" if failed else ""
+    return f" With other samples (seeds {seeds[0]} to {seeds[-1]}) {passing} of {len(seeds)} audits pass{told}."
+
+
 def _row(check: AuditCheck, beside: AuditReport | None) -> str:
-    title = CHECK_TITLES[check.name] + ("" if check.scope == _ALL else f", {check.scope}")
-    cells = [title, _effect(check), f"{check.threshold:g}", _verdict(check)]
+    cells = [_title(check.name, check.scope), _effect(check), f"{check.threshold:g}", _verdict(check)]
     if beside is not None:
         same = [each for each in beside.checks if (each.name, each.scope) == (check.name, check.scope)]
         cells += [f"{_effect(each)}, {_verdict(each)}" for each in same] or ["-"]
     return f"| {' | '.join(cells)} |"
+
+
+def _title(name: str, scope: str) -> str:
+    return CHECK_TITLES[name] + ("" if scope == _ALL else f" ({scope})")
 
 
 def _effect(check: AuditCheck) -> str:

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["AuditCheck", "AuditReport", "AuditThresholds", "ClosePair"]
+__all__ = ["CHECKS_OF_WEIGHTS", "AuditCheck", "AuditReport", "AuditThresholds", "ClosePair"]
 
-_OF_WEIGHTS = ("reconstruction", "centroids")
+CHECKS_OF_WEIGHTS = ("reconstruction", "centroids")
+"""Attacks that need the generator itself."""
 _TITLES = {
     "exact_copies": "exact copies (share of samples)",
     "copies": "near copies (share of samples, in excess of real items)",
@@ -98,7 +99,7 @@ class AuditCheck:
     @property
     def needs_weights(self) -> bool:
         """Whether the attack needs the generator itself; otherwise its samples are enough."""
-        return self.name in _OF_WEIGHTS
+        return self.name in CHECKS_OF_WEIGHTS
 
     @property
     def passed(self) -> bool:

@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from monai_genaug.experiments.bundle_privacy import BundlePrivacy
+from monai_genaug.experiments.bundle_privacy import BundlePrivacy, SeedVerdict
 from monai_genaug.experiments.privacy_card import privacy_section, privacy_warnings
 from tests.experiments.card_figures import FAILING, LEAKING_WEIGHTS, LIMITS, PASSING, audit_report, check
 
@@ -29,10 +29,10 @@ def test_a_row_per_check_and_the_verdict() -> None:
 def test_classes_that_fail_have_rows_and_each_failing_check_a_sentence() -> None:
     text = privacy_section(BundlePrivacy(FAILING))
     assert "| membership inference from samples | 0.300 [0.290, 0.320] | 0.05 | FAILS |" in text
-    assert "| membership inference from samples, malignant | 0.400 [0.390, 0.420] | 0.05 | FAILS |" in text
+    assert "| membership inference from samples (malignant) | 0.400 [0.390, 0.420] | 0.05 | FAILS |" in text
     assert "| membership inference by the encoder | 0.001 [-0.009, 0.021] | 0.1 | passes |" in text
-    assert "| membership inference by the encoder, normal | 0.250 " in text
-    assert "samples, normal" not in text  # above the limit, but by chance
+    assert "| membership inference by the encoder (normal) | 0.250 " in text
+    assert "samples (normal)" not in text  # above the limit, but by chance
     assert "**Privacy: FAILS**" in text
     assert "Samples alone: FAIL." in text
     assert text.count("\n- ") == 2
@@ -62,7 +62,7 @@ def test_every_check_has_a_text(name: str) -> None:
 def test_beside_validation_alone() -> None:
     passing = audit_report(check("membership", effect=0.01), check("membership", "malignant", effect=0.02))
     text = privacy_section(BundlePrivacy(FAILING, passing))
-    row = "| membership inference from samples, malignant | 0.400 [0.390, 0.420] | 0.05 | FAILS | "
+    row = "| membership inference from samples (malignant) | 0.400 [0.390, 0.420] | 0.05 | FAILS | "
     assert f"{row}0.020 [0.010, 0.040], passes |" in text
     assert "by the encoder | 0.001 [-0.009, 0.021] | 0.1 | passes | - |" in text
     assert {line.count("|") for line in text.splitlines() if line.startswith("|")} == {6}
@@ -73,3 +73,23 @@ def test_beside_validation_alone() -> None:
     both = BundlePrivacy(FAILING, FAILING)
     assert "another origin" not in privacy_section(both)
     assert privacy_warnings(both) == privacy_warnings(BundlePrivacy(FAILING))
+
+
+def test_other_samples_are_counted() -> None:
+    assert [
+        one.samples_ok for one in (SeedVerdict(1, (("centroids", "all"),)), SeedVerdict(1, (("copies", "all"),)))
+    ] == [
+        True,
+        False,
+    ]
+    same = BundlePrivacy(PASSING, repeats=(SeedVerdict(1), SeedVerdict(2)))
+    assert privacy_section(same).endswith("pass. With other samples (seeds 1 to 2) 2 of 2 audits pass.")
+    assert privacy_warnings(same) == ()
+    failing = (("membership", "malignant"), ("copies", "all"))
+    near = BundlePrivacy(PASSING, repeats=(SeedVerdict(1), SeedVerdict(2, failing[:1]), SeedVerdict(3, failing)))
+    assert privacy_section(near).endswith(
+        "With other samples (seeds 1 to 3) 1 of 3 audits pass, times failed: membership inference from samples "
+        "(malignant) 2, near copies 1."
+    )
+    (warning,) = privacy_warnings(near)
+    assert "not with every set of samples (membership inference from samples, near copies)" in warning
