@@ -36,7 +36,14 @@ from monai_genaug.quality import MemorisationCriterion, RealismCriterion
 
 __all__ = ["measure_filter_effect", "measure_filters"]
 
-_NAMES = ("chest_xray_cgan", "chest_xray_cvae", "breast_us_cgan", "breast_us_cvae")
+_NAMES = (
+    "chest_xray_cgan",
+    "chest_xray_cvae",
+    "chest_xray_joint_vae",
+    "chest_xray_rflow",
+    "breast_us_cgan",
+    "breast_us_cvae",
+)
 _TRAINING_IMAGES = 1000
 
 
