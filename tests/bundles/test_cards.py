@@ -102,7 +102,9 @@ def test_privacy_is_audited_with_default_thresholds(measured: dict[str, Any], ge
     assert {"exact_copies", "copies", "distance_ratio", "membership"} <= checks
     assert ("reconstruction" in checks) == bool(spec.encodes)
     assert ("centroids" in checks) == spec.name.endswith("_rhvae")
-    assert bool(privacy_warnings(privacy)) == (not report.ok)
+    assert [verdict.seed for verdict in privacy.repeats] == [1, 2, 3, 4]
+    is_ok = report.ok and not any(verdict.failed for verdict in privacy.repeats)
+    assert bool(privacy_warnings(privacy)) == (not is_ok)
     assert set(privacy_warnings(privacy)) <= set(spec.warnings)
     assert (privacy.validation is None) == report.ok
 
@@ -111,7 +113,7 @@ def test_filters_are_measured_with_samples_of_these_weights(
     measured: dict[str, Any], generator: NetworkGenerator
 ) -> None:
     if "filters" not in measured:
-        pytest.skip("filters were measured for other bundles")
+        pytest.skip("of data sets with two classes in 2D alone: comparing classifiers takes hours for the others")
     effect = FilterEffect.from_dict(measured["filters"])
     assert (effect.name, effect.sha256, effect.effort.seeds) == (generator.spec.name, generator.spec.sha256, 5)
     assert set(effect.shares) == set(FILTERS)
