@@ -116,7 +116,7 @@ class MonaiBundleGenerator(SampleGenerator):
             warnings.warn(
                 f"bundle {self.spec.name!r}: {clipped:.0%} of the values lie outside value_range [{low}, {high}] and "
                 f"are clipped; a recipe can give another one in spec, see {DOCS_PAGE}.",
-                stacklevel=2,
+                stacklevel=3,
             )
         return made.clamp(low, high)
 

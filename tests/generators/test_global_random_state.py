@@ -21,8 +21,9 @@ SEEDS = [0, 1, 5, 5 + 2**32, 5 + 2**62, 2**63 - 1]
 def draw(count: int = 40) -> list[float]:
     """Numbers of all four global states."""
     python = [random.random() for _ in range(count)]
-    shared = [RandShiftIntensity(1, prob=1)(torch.zeros(1, 1)).item() for _ in range(count)]
-    return torch.rand(count).tolist() + torch.randn(count).tolist() + np.random.rand(count).tolist() + python + shared
+    shared: list[float] = [RandShiftIntensity(1, prob=1)(torch.zeros(1, 1)).item() for _ in range(count)]
+    numpys: list[float] = np.random.rand(count).tolist()
+    return [*torch.rand(count).tolist(), *torch.randn(count).tolist(), *numpys, *python, *shared]
 
 
 def state() -> list[Any]:
