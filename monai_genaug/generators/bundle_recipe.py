@@ -95,7 +95,7 @@ class BundleRecipe:
 
     Args:
         sample: a config id, or an expression (``"$@network(@noise)"``), whose value is a batch of samples
-            ``(n, channels, *spatial)``, or a function that makes one from the noise.
+            ``(n, channels, *spatial)``, or a function that makes one from the noise; with ``output_dir``, file names.
         config_files: relative to the bundle; empty: the usual names.
         noise: where the noise enters; None: whatever the bundle draws, one seed per call.
         overrides: config id -> the value instead of the bundle's.
@@ -107,7 +107,15 @@ class BundleRecipe:
         class_id: config id that gets the number of the class; None for an unconditional bundle.
         classes: class id -> class name; given exactly if ``class_id`` is.
         spec: fields of :class:`~monai_genaug.generators.GeneratorSpec` instead of those that the metadata give.
-            ``value_range`` stands for that of the image.
+            ``value_range`` stands for that of the image, ``mask_classes`` for the names of the labels 0, 1, ... of the
+            mask. A text that begins with ``$`` is an expression of the bundle's config.
+        outputs: ``image`` and, if there is one, ``mask`` -> key or position in what ``sample`` gives; empty: it is the
+            image.
+        output_dir: config id of the folder that ``sample`` writes to, if it writes files and gives their names: one
+            item per sample, which is the name of the image, or holds the names of the ``outputs``. The folder is a
+            temporary one in every call.
+        seed_id: config id that gets a number below 2^32 that is a function of the seed, for bundles that seed
+            themselves; None for others.
     """
 
     sample: str
@@ -121,6 +129,9 @@ class BundleRecipe:
     class_id: str | None = None
     classes: Mapping[int, str] | None = None
     spec: Mapping[str, Any] = field(default_factory=dict)
+    outputs: Mapping[str, int | str] = field(default_factory=dict)
+    output_dir: str | None = None
+    seed_id: str | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.sample, str) or not self.sample:
@@ -130,6 +141,7 @@ class BundleRecipe:
             if isinstance(value, str) or not all(isinstance(item, str) for item in value):
                 raise ValueError(f"{name} is {value!r}, allowed: a list of texts.")
             object.__setattr__(self, name, tuple(value))
+        self._check_outputs()
         if (self.class_id is None) != (self.classes is None):
             raise ValueError(f"class_id is {self.class_id!r} and classes {self.classes!r}: give both or none.")
         object.__setattr__(
@@ -137,6 +149,22 @@ class BundleRecipe:
         )
         if self.classes is not None:
             object.__setattr__(self, "classes", {int(k): str(v) for k, v in self.classes.items()})
+
+    def _check_outputs(self) -> None:
+        for name in ("output_dir", "seed_id"):
+            value = getattr(self, name)
+            if value is not None and not (isinstance(value, str) and value):
+                raise ValueError(f"{name} is {value!r}, allowed: a config id.")
+        if not isinstance(self.outputs, Mapping) or set(self.outputs) not in (set(), {"image"}, {"image", "mask"}):
+            raise ValueError(f"outputs is {self.outputs!r}, allowed: a dict with 'image', or with 'image' and 'mask'.")
+        for name, key in self.outputs.items():
+            if isinstance(key, bool) or not isinstance(key, (int, str)) or (isinstance(key, int) and key < 0):
+                raise ValueError(f"outputs.{name} is {key!r}, allowed: a key or a position 0, 1, ...")
+        if ("mask" in self.outputs) != ("mask_classes" in self.spec):
+            raise ValueError(
+                f"outputs is {dict(self.outputs)} and spec.mask_classes {self.spec.get('mask_classes')!r}: "
+                "say for a mask both where it is and how its labels are called."
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values; the inverse of :meth:`from_dict`."""

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
+from monai.transforms.transform import Randomizable
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -19,15 +20,16 @@ from monai_genaug.generators.process_lock import GLOBAL_STATE
 __all__ = ["own_random_state", "seeded_torch_generator"]
 
 _WORDS = 624  # of a Mersenne Twister
-_TORCH_STREAM, _NUMPY_STREAM = 0, 1
+_TORCH_STREAM, _NUMPY_STREAM, _MONAI_STREAM = 0, 1, 2
 
 
 @contextmanager
 def own_random_state(seed: int, device: torch.device) -> Iterator[None]:
     """Runs a block with a global random state that is a function of ``seed``, and restores the previous one.
 
-    Covers torch on the CPU and on ``device``, numpy and Python's ``random``. All 63 bits of the seed count
-    (``torch.manual_seed`` keeps 32 of them on a CPU). One block runs at a time in a process; a thread may nest them.
+    Covers torch on the CPU and on ``device``, numpy, Python's ``random``, and the state that MONAI's random transforms
+    share until they are given their own. All 63 bits of the seed count (``torch.manual_seed`` keeps 32 of them on a
+    CPU). One block runs at a time in a process; a thread may nest them.
     Another thread that draws from the global random state meanwhile draws from the block's.
 
     Args:
@@ -41,12 +43,13 @@ def own_random_state(seed: int, device: torch.device) -> Iterator[None]:
         raise ValueError(f"seed {seed} is outside the allowed range [0, 2^63).")
     with GLOBAL_STATE.held():
         on_gpu = device.type == "cuda"
-        before = torch.get_rng_state(), np.random.get_state(), random.getstate()
+        before = torch.get_rng_state(), np.random.get_state(), random.getstate(), Randomizable.R.get_state()
         before_on_gpu = torch.cuda.get_rng_state(device) if on_gpu else None
         try:
             torch.set_rng_state(_torch_state(seed))
             np.random.set_state(("MT19937", _words(seed, _NUMPY_STREAM), _WORDS, 0, 0.0))
             random.seed(seed)
+            Randomizable.R.set_state(("MT19937", _words(seed, _MONAI_STREAM), _WORDS, 0, 0.0))
             if on_gpu:
                 torch.cuda.set_rng_state(seeded_torch_generator(seed, device).get_state(), device)
             yield
@@ -54,6 +57,7 @@ def own_random_state(seed: int, device: torch.device) -> Iterator[None]:
             torch.set_rng_state(before[0])
             np.random.set_state(before[1])
             random.setstate(before[2])
+            Randomizable.R.set_state(before[3])
             if before_on_gpu is not None:
                 torch.cuda.set_rng_state(before_on_gpu, device)
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import warnings
 from collections.abc import Mapping
@@ -11,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from monai_genaug.generators.base import SampleGenerator, Samples
 from monai_genaug.generators.bundle_recipe import BundleRecipe, merge_recipes, read_recipe, shipped_recipe
 from monai_genaug.generators.global_random_state import own_random_state
 from monai_genaug.generators.lazy_loading import refuse_gpu_after_fork
 from monai_genaug.generators.process_lock import GLOBAL_STATE
+from monai_genaug.generators.spec import GeneratorSpec, OutputSpec
 from monai_genaug.generators.zoo_config import EvaluatedConfig
 from monai_genaug.generators.zoo_conventions import find_conditions, find_counts, find_setup, recognise
 from monai_genaug.generators.zoo_files import DOCS_PAGE, BundleFiles
@@ -38,9 +41,10 @@ class MonaiBundleGenerator(SampleGenerator):
     part overriding the one before it: the conventions, what this package knows about bundles of the model zoo by
     their name, and ``recipe``.
 
-    Neither ``initialize`` nor ``run`` of the config is run, and nothing is written. Weights are read without running
-    anything in them, and every tensor of every network must come from a file. Pickling carries the path and the
-    hashes of configs, scripts and weights.
+    Neither ``initialize`` nor ``run`` of the config is run, and nothing is written, but for bundles that write their
+    samples: those do it into a temporary folder, which is read and deleted in the same call. Weights are read without
+    running anything in them, and every tensor of every network must come from a file. Pickling carries the path and
+    the hashes of configs, scripts and weights.
 
     Args:
         folder: of the bundle.
@@ -79,10 +83,9 @@ class MonaiBundleGenerator(SampleGenerator):
         except Exception as error:
             raise _explained(error, files) from error
         self._sampler: BundleSampler | None = sampler
-        self.batch_size = max(1, min(self.batch_size, _BATCH_ELEMENTS // probe.numel()))
+        self.batch_size = max(1, min(self.batch_size, _BATCH_ELEMENTS // probe["image"].numel()))
         self._warned = False
-        shape = tuple(probe.shape[2:])
-        super().__init__(spec_of_bundle(files, self._recipe, probe.shape[1], shape, sampler.in_batches), device)
+        super().__init__(_spec(files, self._recipe, sampler, probe), device)
 
     @property
     def recipe(self) -> BundleRecipe:
@@ -91,10 +94,18 @@ class MonaiBundleGenerator(SampleGenerator):
 
     def _generate(self, seeds: list[int], classes: list[int] | None, truncation: float) -> Samples:
         made = self._loaded().sample(seeds, classes)
-        ((name, output),) = self.spec.outputs.items()
-        expected = (len(seeds), output.channels, *self.spec.spatial_shape)
-        if tuple(made.shape) != expected:
-            raise ValueError(f"bundle {self.spec.name!r} made {tuple(made.shape)}, its spec says {expected}.")
+        samples: Samples = {}
+        for name, output in self.spec.outputs.items():
+            expected = (len(seeds), output.channels, *self.spec.spatial_shape)
+            if tuple(made[name].shape) != expected:
+                raise ValueError(
+                    f"bundle {self.spec.name!r} made {name!r} as {tuple(made[name].shape)}, its spec says {expected}."
+                )
+            checked = self._image if output.kind == "image" else self._mask
+            samples[name] = checked(made[name], output).to(self._device)
+        return samples
+
+    def _image(self, made: Tensor, output: OutputSpec) -> Tensor:
         if not made.isfinite().all():
             raise ValueError(f"bundle {self.spec.name!r} made values that are not finite.")
         low, high = output.value_range
@@ -105,9 +116,19 @@ class MonaiBundleGenerator(SampleGenerator):
             warnings.warn(
                 f"bundle {self.spec.name!r}: {clipped:.0%} of the values lie outside value_range [{low}, {high}] and "
                 f"are clipped; a recipe can give another one in spec, see {DOCS_PAGE}.",
-                stacklevel=2,
+                stacklevel=3,
             )
-        return {name: made.clamp(low, high).to(self._device)}
+        return made.clamp(low, high)
+
+    def _mask(self, made: Tensor, output: OutputSpec) -> Tensor:
+        low, high = output.value_range
+        wrong = made[~((made == made.round()) & (made >= low) & (made <= high))]
+        if wrong.numel():
+            raise ValueError(
+                f"bundle {self.spec.name!r} made a mask with the values {wrong.unique()[:4].tolist()}, allowed: "
+                f"0 to {high:.0f}, the labels that spec.mask_classes of the recipe names, see {DOCS_PAGE}."
+            )
+        return made.to(getattr(torch, output.dtype))
 
     def _loaded(self) -> BundleSampler:
         refuse_gpu_after_fork(self._device)
@@ -159,6 +180,14 @@ def _complete_recipe(files: BundleFiles, known: Mapping[str, Any], device: torch
             "conditions": find_conditions(config, sample, metadata),
         }
     return BundleRecipe.from_dict(merge_recipes(conventions, merged))
+
+
+def _spec(files: BundleFiles, recipe: BundleRecipe, sampler: BundleSampler, probe: Samples) -> GeneratorSpec:
+    """The spec of the generator whose samples are like the probe."""
+    said = dataclasses.replace(recipe, spec=sampler.spec_fields)
+    return spec_of_bundle(
+        files, said, {name: tuple(made.shape[1:]) for name, made in probe.items()}, sampler.in_batches
+    )
 
 
 def _explained(error: Exception, files: BundleFiles) -> ValueError:

@@ -30,11 +30,11 @@ from monai.utils import convert_to_tensor, ensure_tuple
 
 from monai_genaug.generators.spec import GeneratorSpec
 
-__all__ = ["preprocessing_for"]
+__all__ = ["AXIS_LABELS", "preprocessing_for", "volume_loader"]
 
 _PERCENTILES = (0.5, 99.5)
 # Axes from negative to positive, as in nibabel; given explicitly so that no space in the meta data can change them.
-_AXIS_LABELS = (("L", "R"), ("P", "A"), ("I", "S"))
+AXIS_LABELS = (("L", "R"), ("P", "A"), ("I", "S"))
 
 
 def preprocessing_for(
@@ -70,10 +70,10 @@ def preprocessing_for(
         raise ValueError(f"keys {keys} must run parallel to the outputs {names} of {spec.name!r}.")
     chosen = [spec.outputs[name] for name in names]
     types = tuple(torch.float32 if output.kind == "image" else None for output in chosen)  # as the loader gives images
-    steps: list[Transform] = [_loader(keys) if load else EnsureTyped(keys, dtype=types)]
+    steps: list[Transform] = [volume_loader(keys) if load else EnsureTyped(keys, dtype=types)]
     steps.append(_RequireFinited(keys))
     if spec.orientation is not None:
-        steps.append(Orientationd(keys, axcodes=spec.orientation, labels=_AXIS_LABELS))
+        steps.append(Orientationd(keys, axcodes=spec.orientation, labels=AXIS_LABELS))
     if spec.spacing is not None:
         modes = tuple("bilinear" if output.kind == "image" else "nearest" for output in chosen)
         steps.append(Spacingd(keys, pixdim=spec.spacing, mode=modes))
@@ -92,7 +92,7 @@ def preprocessing_for(
     return Compose(steps)
 
 
-def _loader(keys: Sequence[str]) -> LoadImaged:
+def volume_loader(keys: Sequence[str]) -> LoadImaged:
     """MONAI's readers, and one for pictures."""
     loader = LoadImaged(keys, ensure_channel_first=True)
     loader.register(_PictureReader())

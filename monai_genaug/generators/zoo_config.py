@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 from monai.bundle import ConfigComponent, ConfigExpression, ConfigParser, ReferenceResolver
+from monai.transforms.transform import Randomizable
 from torch import nn
 
 from monai_genaug.generators.global_random_state import seeded_torch_generator
@@ -243,7 +244,7 @@ def _is_network(made: Any) -> bool:
 
 def global_state(device: torch.device) -> tuple[Any, ...]:
     """The global random state, in a form that can be compared."""
-    numpy_state: Any = np.random.get_state()
+    of_numpy: list[Any] = [np.random.get_state(), Randomizable.R.get_state()]
     on_gpu = torch.cuda.get_rng_state(device).numpy().tobytes() if device.type == "cuda" else b""
     torch_state = torch.get_rng_state().numpy().tobytes()
-    return torch_state, on_gpu, numpy_state[1].tobytes(), numpy_state[2:], random.getstate()
+    return torch_state, on_gpu, *[(state[1].tobytes(), state[2:]) for state in of_numpy], random.getstate()

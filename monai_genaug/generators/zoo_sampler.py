@@ -4,25 +4,29 @@
 
 from __future__ import annotations
 
-import copy
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from monai.transforms import MapTransform
-from torch import Tensor, nn
+from torch import Tensor
 
-from monai_genaug.generators.base import SampleGenerator
+from monai_genaug.generators.base import SampleGenerator, Samples
 from monai_genaug.generators.bundle_recipe import BundleRecipe
 from monai_genaug.generators.global_random_state import own_random_state
+from monai_genaug.generators.seeding import derive_seed
 from monai_genaug.generators.zoo_config import EvaluatedConfig, global_state
 from monai_genaug.generators.zoo_files import BundleFiles
 from monai_genaug.generators.zoo_modules import BundleModules
 from monai_genaug.generators.zoo_noise import BundleNoise
+from monai_genaug.generators.zoo_outputs import as_tensor, joined, outputs_of
+from monai_genaug.generators.zoo_schedules import Schedules
 from monai_genaug.generators.zoo_weights import load_from_file, matching_file
+from monai_genaug.generators.zoo_written_files import read_written
 from monai_genaug.latent.draws import uniform
 from monai_genaug.weights import MissingWeightsError
 
@@ -30,6 +34,7 @@ __all__ = ["BundleSampler"]
 
 CONDITION_STREAM = 2**32 + 12
 _SAMPLE = "genaug_sample"
+_SPEC = "genaug_spec_"
 _COUNT_NAMES = ("n", "num", "num_samples", "n_samples", "batch_size", "num_images")
 _SEED_NAMES = ("seed", "random_seed")
 _LABEL_NAMES = ("label", "class_label", "class_id")
@@ -58,8 +63,13 @@ class BundleSampler:
         with self._modules.active(), own_random_state(0, device), torch.no_grad():
             self._build()
 
-    def sample(self, seeds: Sequence[int], classes: Sequence[int] | None) -> Tensor:
-        """One sample per seed, ``(len(seeds), channels, *spatial)``, float32, not clipped."""
+    @property
+    def spec_fields(self) -> dict[str, Any]:
+        """``spec`` of the recipe, with the values of its expressions."""
+        return self._spec_fields
+
+    def sample(self, seeds: Sequence[int], classes: Sequence[int] | None) -> Samples:
+        """One sample per seed: output -> ``(len(seeds), channels, *spatial)``, float32, neither clipped nor checked."""
         with self._modules.active(), torch.no_grad():
             if self.in_batches and len(seeds) > 1:
                 made, has_drawn = self._run(seeds, None)
@@ -67,9 +77,9 @@ class BundleSampler:
                     return made
                 self.in_batches = False
             numbers = [None] * len(seeds) if classes is None else classes
-            return torch.cat([self._run([s], k)[0] for s, k in zip(seeds, numbers, strict=True)])
+            return joined([self._run([s], k)[0] for s, k in zip(seeds, numbers, strict=True)])
 
-    def probe(self) -> Tensor:
+    def probe(self) -> Samples:
         """A sample of the right shape, made with one step where a scheduler has many.
 
         Small samples are made several times, to see that they depend on the seed and on nothing else, and whether a
@@ -79,31 +89,31 @@ class BundleSampler:
             ValueError: the sample is the same for every seed, or differs between two calls with one seed.
         """
         label = None if self._recipe.classes is None else next(iter(self._recipe.classes))
-        with self._modules.active(), torch.no_grad(), self._one_step():
+        with self._modules.active(), torch.no_grad(), self._schedules.one_step():
             first, _ = self._run([1], label)
-            if first.numel() > _PROBED_ELEMENTS:
+            if first["image"].numel() > _PROBED_ELEMENTS:
                 return first
             second, _ = self._run([2], label)
             again, has_drawn = self._run([1], label)
-            if not torch.allclose(first, again, atol=1e-5):
+            if not all(torch.allclose(made, again[name], atol=1e-5) for name, made in first.items()):
                 raise ValueError("two calls with one seed differ: the bundle keeps a state that the recipe must set.")
-            if torch.equal(first, second):
+            if all(torch.equal(made, second[name]) for name, made in first.items()):
                 raise ValueError("two seeds give the same sample: name the noise of the bundle in the recipe.")
             if not has_drawn and self._can_batch():
-                self.in_batches = self._agrees(torch.cat([first, second]))
+                self.in_batches = self._agrees(joined([first, second]))
         return first
 
     def _can_batch(self) -> bool:
-        is_plain = not self._recipe.conditions and self._recipe.classes is None
+        recipe = self._recipe
+        is_plain = not recipe.conditions and recipe.classes is None and not (recipe.output_dir or recipe.seed_id)
         return is_plain and self._noise is not None and self._noise.is_known() and self._noise.has_batch_axis
 
-    def _agrees(self, expected: Tensor) -> bool:
+    def _agrees(self, expected: Samples) -> bool:
         try:
             made, has_drawn = self._run([1, 2], None)
         except (RuntimeError, ValueError, IndexError):  # the bundle makes one sample at a time
             return False
-        scale = (expected.max() - expected.min()).item()
-        return not has_drawn and made.shape == expected.shape and bool((made - expected).abs().max() <= 1e-5 * scale)
+        return not has_drawn and all(_is_close(made[name], values) for name, values in expected.items())
 
     def _build(self) -> None:
         recipe = self._recipe
@@ -123,7 +133,9 @@ class BundleSampler:
         config.loading.check()
         for network in config.loading.networks.values():
             network.eval().requires_grad_(False).to(self._device)
-        self._schedules = {id(part): (part, _copied(part)) for part in config.resolved() if _is_scheduler(part)}
+        self._schedules = Schedules(config.resolved())
+        said = {key: _SPEC + key for key, value in recipe.spec.items() if _SPEC + key in config}
+        self._spec_fields = {**recipe.spec, **{key: config.once(id_) for key, id_ in said.items()}}
 
     def _evaluate_configs(self) -> list[str]:
         """Reads the configs, with the items that the recipe adds; returns the ids of its setup.
@@ -133,7 +145,8 @@ class BundleSampler:
         """
         recipe = self._recipe
         texts = {_SAMPLE: recipe.sample, **{f"genaug_setup_{i}": text for i, text in enumerate(recipe.setup)}}
-        added = {id_: text for id_, text in texts.items() if text.startswith("$")}
+        of_spec = {_SPEC + key: text for key, text in recipe.spec.items() if isinstance(text, str)}
+        added = {id_: text for id_, text in (texts | of_spec).items() if text.startswith("$")}
         self._sample_id, *setup = [id_ if id_ in added else text for id_, text in texts.items()]
         given = [recipe.noise.id] if recipe.noise is not None else []
         values = self._files.config()
@@ -149,7 +162,7 @@ class BundleSampler:
         """Ids of the items that have another value in every call."""
         recipe = self._recipe
         noise = [] if recipe.noise is None else [recipe.noise.id]
-        return [*noise, *recipe.conditions, *([] if recipe.class_id is None else [recipe.class_id])]
+        return [*noise, *recipe.conditions, *filter(None, (recipe.class_id, recipe.seed_id, recipe.output_dir))]
 
     def _load_the_rest(self) -> None:
         """Loads what no expression of the config loaded: as the recipe says, a loading handler, or by what fits."""
@@ -179,17 +192,31 @@ class BundleSampler:
             if found is not None:
                 load_from_file(network, folder, found)
 
-    def _run(self, seeds: Sequence[int], label: int | None) -> tuple[Tensor, bool]:
+    def _run(self, seeds: Sequence[int], label: int | None) -> tuple[Samples, bool]:
         """One call of the bundle, and whether it drew from the global random state."""
         with own_random_state(seeds[0], self._device):
-            self._reset()
+            self._schedules.reset()
             self._config.seed_sources(seeds[0])
             given = self._given(seeds, label)
             before = global_state(self._device)
+            made = self._written(seeds, label, given) if self._recipe.output_dir else self._made(seeds, label, given)
+            has_drawn = global_state(self._device) != before
+            return {**made, "image": self._postprocessed(made["image"])}, has_drawn
+
+    def _made(self, seeds: Sequence[int], label: int | None, given: Mapping[str, Any]) -> Samples:
+        value = self._config.value(self._sample_id, given)
+        made = self._called(value, seeds, label, given)
+        return outputs_of(made, self._recipe.outputs, len(seeds), self._dims)
+
+    def _written(self, seeds: Sequence[int], label: int | None, given: Mapping[str, Any]) -> Samples:
+        """What the bundle writes into a folder that is deleted then."""
+        recipe = self._recipe
+        with tempfile.TemporaryDirectory(prefix="monai_genaug_") as folder:
+            given = {**given, str(recipe.output_dir): folder}
             value = self._config.value(self._sample_id, given)
             made = self._called(value, seeds, label, given)
-            has_drawn = global_state(self._device) != before
-            return self._postprocessed(_as_batch(made, len(seeds), self._dims), given), has_drawn
+            volumes = read_written(made, recipe.outputs, Path(folder), self._spec_fields.get("orientation"))
+        return outputs_of(volumes, {name: name for name in volumes}, len(seeds), self._dims)
 
     def _given(self, seeds: Sequence[int], label: int | None) -> dict[str, Any]:
         given: dict[str, Any] = {}
@@ -202,6 +229,8 @@ class BundleSampler:
             given |= {key: conditions[key].at(u) for key, u in zip(sorted(conditions), numbers, strict=True)}
         if self._recipe.class_id is not None:
             given[self._recipe.class_id] = label
+        if self._recipe.seed_id is not None:
+            given[self._recipe.seed_id] = derive_seed(self._recipe.seed_id, seeds[0]) % 2**32
         return given
 
     def _called(self, value: Any, seeds: Sequence[int], label: int | None, given: Mapping[str, Any]) -> Any:
@@ -234,75 +263,19 @@ class BundleSampler:
                 arguments[name] = noise
         return value(**arguments)
 
-    def _postprocessed(self, batch: Tensor, given: Mapping[str, Any]) -> Tensor:
+    def _postprocessed(self, batch: Tensor) -> Tensor:
         if self._recipe.postprocessing is None:
             return batch
         transform = self._config.once(self._recipe.postprocessing)
         is_by_key = any(isinstance(part, MapTransform) for part in getattr(transform, "transforms", [transform]))
         items = [transform({"pred": item, "image": item})["pred"] if is_by_key else transform(item) for item in batch]
-        return torch.stack([_as_tensor(item) for item in items])
-
-    @contextmanager
-    def _one_step(self) -> Iterator[None]:
-        before = dict(self._schedules)
-        try:
-            for key, (part, state) in before.items():
-                self._schedules[key] = (part, {**state, "timesteps": state["timesteps"][:1]})
-            yield
-        finally:
-            self._schedules = before
-            self._reset()
-
-    def _reset(self) -> None:
-        """Schedulers count their steps: every call starts with them as they were built."""
-        for part, state in self._schedules.values():
-            part.__dict__.update({key: _copy_of(value) for key, value in state.items()})
+        return torch.stack([as_tensor(item) for item in items])
 
 
 def _spatial_dims(config: EvaluatedConfig, id_: str) -> Any:
     return config.once(id_) if id_.rpartition("::")[2] == "spatial_dims" else None
 
 
-def _is_scheduler(part: Any) -> bool:
-    steps = getattr(part, "__dict__", {}).get("timesteps")
-    return callable(getattr(part, "step", None)) and isinstance(steps, (Tensor, np.ndarray))
-
-
-def _copied(part: Any) -> dict[str, Any]:
-    """The plain values of an object: what it counts and lists, not the modules and parameters in it."""
-    return {key: _copy_of(value) for key, value in vars(part).items() if not isinstance(value, (nn.Module, dict))}
-
-
-def _copy_of(value: Any) -> Any:
-    return value.clone() if isinstance(value, Tensor) else copy.copy(value)
-
-
-def _as_batch(made: Any, count: int, dims: int | None) -> Tensor:
-    """What a bundle returns, as ``(count, channels, *spatial)``."""
-    if isinstance(made, Mapping):
-        known = [made[key] for key in ("image", "pred") if key in made]
-        made = known[0] if known else next(iter(made.values()), None)
-    if isinstance(made, tuple) and made and isinstance(made[0], Tensor) and made[0].ndim > 2:
-        made = made[0]  # the sample, and its intermediate steps
-    if isinstance(made, Sequence) and not isinstance(made, str) and made:
-        made = torch.stack([_as_tensor(item) for item in made])
-    batch = _as_tensor(made)
-    if count == 1 and batch.ndim == (3 if dims is None else dims + 1):
-        batch = batch[None]
-    if batch.ndim not in ((4, 5) if dims is None else (dims + 2,)):
-        raise ValueError(f"the sample has shape {tuple(batch.shape)}, expected (n, channels, *spatial).")
-    if count == 1:
-        batch = batch[:1]  # bundles that draw several samples at once
-    if batch.shape[0] != count:
-        raise ValueError(f"{count} seeds gave {batch.shape[0]} samples.")
-    return batch
-
-
-def _as_tensor(value: Any) -> Tensor:
-    if isinstance(value, np.ndarray):
-        value = torch.from_numpy(np.ascontiguousarray(value))
-    if not isinstance(value, Tensor):
-        raise ValueError(
-            f"the sample is {type(value).__name__}, expected a tensor; bundles that write files do not do."
-        )
-    return value.as_subclass(Tensor).detach().to(torch.float32, copy=True)
+def _is_close(made: Tensor, expected: Tensor) -> bool:
+    scale = (expected.max() - expected.min()).item()
+    return made.shape == expected.shape and bool((made - expected).abs().max() <= 1e-5 * scale)

@@ -30,21 +30,22 @@ _ONE_PER_CALL = "Samples are made one seed per call, so that a batch takes as lo
 
 
 def spec_of_bundle(
-    files: BundleFiles, recipe: BundleRecipe, channels: int, spatial_shape: tuple[int, ...], in_batches: bool
+    files: BundleFiles, recipe: BundleRecipe, shapes: Mapping[str, tuple[int, ...]], in_batches: bool
 ) -> GeneratorSpec:
     """The spec of a bundle's generator.
 
     Args:
         files: of the bundle.
-        recipe: how samples are made.
-        channels: of a sample.
-        spatial_shape: of a sample.
+        recipe: how samples are made, without expressions in its ``spec``.
+        shapes: output -> ``(channels, *spatial)`` of a sample.
         in_batches: whether the bundle makes several samples in one call.
 
     Raises:
         ValueError: a field of the recipe's ``spec`` that is not allowed.
     """
     metadata = files.metadata()
+    channels, *spatial = shapes["image"]
+    spatial_shape = tuple(spatial)
     declared = _declared_output(metadata, channels, spatial_shape)
     warnings = [] if in_batches else [_ONE_PER_CALL]
     value_range = recipe.spec.get("value_range") or _range(declared)
@@ -71,12 +72,20 @@ def spec_of_bundle(
         "warnings": warnings,
         "provenance": Provenance(str(metadata.get("data_source") or "")),
     }
-    own = {key: value for key, value in recipe.spec.items() if key != "value_range"}
+    if "mask" in shapes:
+        fields["outputs"]["mask"] = _mask(shapes["mask"][0], recipe.spec["mask_classes"])
+    own = {key: value for key, value in recipe.spec.items() if key not in ("value_range", "mask_classes")}
     if len(own.get("spacing") or spatial_shape) != len(spatial_shape):
         del own["spacing"]
     own["warnings"] = [*fields["warnings"], *own.get("warnings", [])]
     plain = {**GeneratorSpec(**fields).to_dict(), **own}
     return GeneratorSpec.from_dict(plain)
+
+
+def _mask(channels: int, names: Any) -> OutputSpec:
+    if not isinstance(names, (list, tuple)) or not 2 <= len(names) <= 256:
+        raise ValueError(f"spec.mask_classes is {names!r}, allowed: 2 to 256 names, the background first.")
+    return OutputSpec("mask", channels, (0, len(names) - 1), "uint8", tuple(str(name) for name in names))
 
 
 def _identity(files: BundleFiles, recipe: BundleRecipe) -> str:

@@ -205,6 +205,7 @@ def _check_third_party(names: Names) -> None:
     assert isinstance(names["generator"], MonaiBundleGenerator)
     assert names["generator"].spec.anatomy == "knee"
     assert "import glob" in str(names["said"])
+    assert names["both"]["mask"].unique().tolist() == [0, 1]
 
 
 PAGES = {

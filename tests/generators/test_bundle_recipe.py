@@ -20,6 +20,8 @@ from monai_genaug.generators.bundle_recipe import (
 
 FULL: dict[str, Any] = {
     "sample": "$@network(@noise)",
+    "outputs": {"image": 0, "mask": "label"},
+    "output_dir": "output_dir",
     "config_files": ["configs/other.json"],
     "noise": {"id": "noise", "distribution": "uniform", "shape": [4, 8, 8], "like": None},
     "overrides": {"steps": 3},
@@ -29,7 +31,8 @@ FULL: dict[str, Any] = {
     "conditions": {"age": [0.0, 1.0], "sex": {"choices": [0.0, 1.0]}, "dose": 0.5},
     "class_id": "kind",
     "classes": {"0": "a", "1": "b"},
-    "spec": {"modality": "CT"},
+    "seed_id": "random_seed",
+    "spec": {"modality": "CT", "mask_classes": "$@names"},
 }
 
 
@@ -54,6 +57,15 @@ def test_round_trip_through_json() -> None:
         ({"conditions": {"age": [1, 0]}}, r"conditions.age is \[1, 0\]"),
         ({"conditions": {"age": {"choices": []}}}, "conditions.age is"),
         ({"classes": None}, "give both or none"),
+        ({"outputs": {"mask": 0}}, r"outputs is \{'mask': 0\}, allowed"),
+        ({"outputs": {"image": 0, "depth": 1}}, "outputs is .*'depth'"),
+        ({"outputs": {"image": -1, "mask": 1}}, "outputs.image is -1"),
+        ({"outputs": {"image": True, "mask": 1}}, "outputs.image is True"),
+        ({"outputs": {"image": 0}}, "say for a mask both"),
+        ({"spec": {}}, "say for a mask both"),
+        ({"outputs": ["image"]}, r"outputs is \['image'\], allowed"),
+        ({"output_dir": 3}, "output_dir is 3, allowed: a config id"),
+        ({"seed_id": ""}, "seed_id is '', allowed: a config id"),
         ({"extra": 1}, r"recipe: unknown fields \['extra'\]"),
     ],
 )
@@ -95,7 +107,7 @@ def test_files(tmp_path: Path) -> None:
 
 
 def test_shipped_recipes_are_parts_of_recipes() -> None:
-    assert len(shipped_recipe_names()) == 5
+    assert len(shipped_recipe_names()) == 6
     for name in shipped_recipe_names():
         BundleRecipe.from_dict({"sample": "x", **shipped_recipe(name)})
     assert shipped_recipe("something_else") == {}

@@ -30,6 +30,7 @@ from monai_genaug.generators import (
     load_generator,
 )
 from monai_genaug.networks import RHVAE
+from tests.generators.maisi_bundle import write_maisi_bundle
 from tests.generators.zoo_bundles import zoo_diffusion, zoo_gan
 from tests.ranks import run_ranks
 from tests.toy import CHANNELS, LABELS, toy_generator, toy_spec, write_toy_bundle
@@ -59,6 +60,14 @@ def _drawing_diffusion(folder: Path) -> Path:
     return zoo_diffusion(folder, len(SHAPE), "DDPMScheduler", config=config)
 
 
+def _writing_bundle(folder: Path) -> SampleGenerator:
+    """Image and mask of somebody else, written as files, with intensities from 0 to 1."""
+    to_unit = {"_target_": "ScaleIntensityRange", "a_min": -1000, "a_max": 1000, "b_min": 0, "b_max": 1}
+    quick = {"num_inference_steps": 1, "image_output_ext": ".nii", "label_output_ext": ".nii"}
+    recipe = {"overrides": {"to_unit": to_unit, **quick}, "postprocessing": "to_unit", "spec": {"value_range": [0, 1]}}
+    return load_generator(write_maisi_bundle(folder / "maisi_ct_generative", SHAPE[0]), trust=True, recipe=recipe)
+
+
 MAKERS: dict[str, Callable[[Path], SampleGenerator]] = {
     "network": lambda folder: toy_generator(SHAPE),
     "bundle": lambda folder: load_generator(write_toy_bundle(folder / "toy_bundle", SHAPE)),
@@ -82,6 +91,7 @@ MAKERS: dict[str, Callable[[Path], SampleGenerator]] = {
     "ddpm": lambda folder: family_generator("ddpm", SHAPE, patch_size=2),
     "zoo_gan": lambda folder: load_generator(zoo_gan(folder / "zoo_gan", len(SHAPE)), trust=True),
     "zoo_diffusion": lambda folder: load_generator(_drawing_diffusion(folder / "zoo_diffusion"), trust=True),
+    "zoo_files": _writing_bundle,
 }
 every_kind = pytest.mark.parametrize("kind", MAKERS)
 with_encoder = pytest.mark.parametrize(

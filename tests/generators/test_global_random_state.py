@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from monai.transforms import Randomizable, RandShiftIntensity
 
 from monai_genaug.generators.global_random_state import own_random_state, seeded_torch_generator
 
@@ -18,14 +19,16 @@ SEEDS = [0, 1, 5, 5 + 2**32, 5 + 2**62, 2**63 - 1]
 
 
 def draw(count: int = 40) -> list[float]:
-    """Numbers of all three global states."""
+    """Numbers of all four global states."""
     python = [random.random() for _ in range(count)]
-    return torch.rand(count).tolist() + torch.randn(count).tolist() + np.random.rand(count).tolist() + python
+    shared: list[float] = [RandShiftIntensity(1, prob=1)(torch.zeros(1, 1)).item() for _ in range(count)]
+    numpys: list[float] = np.random.rand(count).tolist()
+    return [*torch.rand(count).tolist(), *torch.randn(count).tolist(), *numpys, *python, *shared]
 
 
 def state() -> list[Any]:
-    words = np.random.get_state()
-    return [random.getstate(), words[1].tolist(), words[2:], torch.get_rng_state().tolist()]  # type: ignore[index]
+    words: list[Any] = [np.random.get_state(), Randomizable.R.get_state()]
+    return [random.getstate(), *[(w[1].tolist(), w[2:]) for w in words], torch.get_rng_state().tolist()]
 
 
 def test_a_block_depends_on_its_seed_alone() -> None:
@@ -44,13 +47,14 @@ def test_a_block_depends_on_its_seed_alone() -> None:
 
 def test_all_bits_of_the_seed_count_for_each_library() -> None:
     seeds = [0] + [2**bit for bit in range(63)]
-    parts: list[set[tuple[float, ...]]] = [set(), set(), set()]
+    parts: list[set[tuple[float, ...]]] = [set(), set(), set(), set()]
     for seed in seeds:
         with own_random_state(seed, CPU):
-            values = torch.rand(4).tolist(), np.random.rand(4).tolist(), [random.random() for _ in range(4)]
+            numpys = np.random.rand(4).tolist(), Randomizable.R.rand(4).tolist()
+            values = torch.rand(4).tolist(), *numpys, [random.random() for _ in range(4)]
         for part, value in zip(parts, values, strict=True):
             part.add(tuple(value))
-    assert [len(part) for part in parts] == [len(seeds)] * 3
+    assert [len(part) for part in parts] == [len(seeds)] * 4
 
 
 def test_numbers_are_uniform_and_normal() -> None:

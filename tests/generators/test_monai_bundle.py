@@ -27,6 +27,7 @@ from monai_genaug.generators import MonaiBundleGenerator, load_generator
 from monai_genaug.generators.bundle_recipe import shipped_recipe_names
 from monai_genaug.latent.draws import standard_normal, uniform
 from monai_genaug.weights import MissingWeightsError, UnsafeWeightsError, WeightsMismatchError
+from tests.generators.maisi_bundle import write_maisi_bundle
 from tests.generators.zoo_bundles import (
     LDM_SCRIPT,
     conditioned_config,
@@ -519,6 +520,8 @@ def shrunk_zoo(folder: Path, name: str) -> Path:
         return write_zoo_bundle(folder / name, ddpm_config(), {"network_def": "model.pt"}, meta=meta, as_yaml=True)
     if name.startswith("brain"):
         return conditioned(folder / name)
+    if name.startswith("maisi"):
+        return write_maisi_bundle(folder / name, size=8)
     spatial_dims = 2 if "axial" in name else 3
     config = ldm_config(spatial_dims)
     for id_ in ("sample", "generated_image"):
@@ -547,8 +550,8 @@ def test_bundles_of_the_zoo_that_are_known_by_name(tmp_path: Path, name: str) ->
     folder = shrunk_zoo(tmp_path, name)
     generator = load(folder)
     spec = generator.spec
-    assert (spec.name, spec.anatomy in ("hand", "brain")) == (name, True)
-    assert spec.outputs["image"].value_range == (0, 1)
+    assert (spec.name, spec.anatomy in ("hand", "brain", "liver, hepatic tumor")) == (name, True)
+    assert spec.outputs["image"].value_range == ((-1000, 1000) if name.startswith("maisi") else (0, 1))
     assert spec.spatial_shape == (8,) * (3 if spec.spacing and len(spec.spacing) == 3 else 2)
     made = images(generator)
     assert made.shape == (len(SEEDS), 1, *spec.spatial_shape)

@@ -70,7 +70,7 @@ def test_licences_by_their_texts(tmp_path: Path, text: str, expected: str) -> No
     folder = zoo_gan(tmp_path / "bundle")
     (folder / "LICENSE").write_text(text)
     (folder / "docs" / "data_license.txt").write_text(text)
-    spec = spec_of_bundle(BundleFiles.find(folder), BundleRecipe("sample"), 1, (8, 8), True)
+    spec = spec_of_bundle(BundleFiles.find(folder), BundleRecipe("sample"), {"image": (1, 8, 8)}, True)
     assert (spec.weights_licence, spec.data_licence) == (expected, expected)
 
 
@@ -78,14 +78,14 @@ def test_spec_by_the_recipe(tmp_path: Path) -> None:
     meta = metadata()
     meta["network_data_format"]["outputs"]["pred"]["value_range"] = []
     files = BundleFiles.find(zoo_gan(tmp_path / "bundle", meta=meta))
-    spec = spec_of_bundle(files, BundleRecipe("sample"), 1, (8, 8), False)
+    spec = spec_of_bundle(files, BundleRecipe("sample"), {"image": (1, 8, 8)}, False)
     assert spec.outputs["image"].value_range == (0, 1)
     assert len([text for text in spec.warnings if "one seed per call" in text or "value range" in text]) == 2
     changes = {"value_range": [-1000, 1000], "spacing": [1, 1, 2], "anatomy": "knee", "warnings": ["Be careful."]}
-    own = spec_of_bundle(files, BundleRecipe("sample", spec=changes), 2, (8, 8), True)
+    own = spec_of_bundle(files, BundleRecipe("sample", spec=changes), {"image": (2, 8, 8)}, True)
     assert own.outputs["image"].value_range == (-1000, 1000)
     assert (own.outputs["image"].channels, own.spacing, own.anatomy) == (2, None, "knee")
     assert "Be careful." in own.warnings
     assert own.sha256 != spec.sha256
     with pytest.raises(ValueError, match=r"unknown fields \['colour'\]"):
-        spec_of_bundle(files, BundleRecipe("sample", spec={"colour": "red"}), 1, (8, 8), True)
+        spec_of_bundle(files, BundleRecipe("sample", spec={"colour": "red"}), {"image": (1, 8, 8)}, True)
