@@ -7,6 +7,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -66,8 +67,9 @@ def build_pool(
         folder: the pool, in an existing folder.
         seed: item i is made from ``derive_seed("pool", seed, i)``.
         truncation: passed to the generator.
-        block_size: items that are written at once, and lost at most (per rank) when the process is killed; None: 32,
-            or as many as make 4 MiB where these are more, up to 1,024. Each block waits for the disk.
+        block_size: items that are written at once; None: 32, or as many as make 4 MiB where these are more, up to
+            1,024. A block is written while the next one is made. Killing the process loses one block, and what was made
+            of the next one while it was written (per rank).
         dtype: how images are stored, ``"float32"``, ``"float16"`` or ``"uint8"`` (256 levels over the value range);
             they are read as float32. Masks keep their type.
         progress: show a progress bar (on rank 0).
@@ -217,14 +219,20 @@ def _fill(
     record = pool.record
     bar.initial = bar.n = record.count - sum(len(record.block_items(block)) for block in missing)
     bar.refresh()
-    for start in range(0, len(missing), ranks.size):
-        blocks = missing[start : start + ranks.size]
-        with ranks.step():
-            if ranks.rank < len(blocks):
-                block = blocks[ranks.rank]
-                items = record.block_items(block)
-                pool.write(block, made.pop(block) if block in made else _stored(generator, record, items))
-            bar.update(sum(len(record.block_items(block)) for block in blocks))
+    rounds = [missing[start : start + ranks.size] for start in range(0, len(missing), ranks.size)]
+    with ThreadPoolExecutor(1) as disk:  # which writes a block while the next one is made
+        written: Future[None] | None = None
+        for before, blocks in zip([[], *rounds], [*rounds, []], strict=True):
+            with ranks.step():
+                if ranks.rank < len(blocks):
+                    block = blocks[ranks.rank]
+                    items = made.pop(block) if block in made else _stored(generator, record, record.block_items(block))
+                if written is not None:
+                    written.result()
+                    written = None
+                bar.update(sum(len(record.block_items(block)) for block in before))
+                if ranks.rank < len(blocks):
+                    written = disk.submit(pool.write, blocks[ranks.rank], items)
 
 
 def _stored(generator: SampleGenerator, record: PoolRecord, items: range) -> _Block:
