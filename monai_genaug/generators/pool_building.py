@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from monai_genaug.generators.base import SampleGenerator, checked_seeds
 from monai_genaug.generators.class_labels import ClassLabel
+from monai_genaug.generators.loading import load_generator
 from monai_genaug.generators.pool import SamplePool
 from monai_genaug.generators.pool_ranks import Ranks
 from monai_genaug.generators.pool_record import POOL_FILE, PoolRecord, resolve_plan, usual_block_size
@@ -39,7 +40,7 @@ _Blocks = dict[int, _Block]
 
 
 def build_pool(
-    generator: SampleGenerator,
+    generator: SampleGenerator | str | os.PathLike[str],
     plan: int | Mapping[ClassLabel, int],
     folder: str | os.PathLike[str],
     seed: int = 0,
@@ -62,7 +63,7 @@ def build_pool(
     for it (``.<folder>.lock``, an empty file that stays).
 
     Args:
-        generator: makes the items.
+        generator: makes the items; or its name, bundle or folder, as :func:`load_generator` takes it.
         plan: number of items, or {class: number} for a conditional generator.
         folder: the pool, in an existing folder.
         seed: item i is made from ``derive_seed("pool", seed, i)``.
@@ -86,12 +87,11 @@ def build_pool(
         RuntimeError: another rank has failed.
 
     Example:
-        >>> generator = mg.load_generator("breast_us_cgan")
-        >>> pool = mg.build_pool(generator, {"malignant": 2, "normal or benign": 1}, "pool", dtype="uint8")
+        >>> pool = mg.build_pool("breast_us_cgan", {"malignant": 2, "normal or benign": 1}, "pool", dtype="uint8")
         >>> len(pool), pool[2]["image"].shape
         (3, torch.Size([1, 28, 28]))
     """
-    ranks = Ranks(distributed)
+    generator, ranks = load_generator(generator), Ranks(distributed)
     folder = Path(folder).resolve()
     partial = folder.with_name(f"{folder.name}.partial")
     with ranks.step():

@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 import torch
 
-from monai_genaug.generators import SamplePool, build_pool, pool_building
+from monai_genaug.generators import SamplePool, build_pool, load_generator, pool_building
 from monai_genaug.generators.base import Samples
 from monai_genaug.generators.pool_record import PoolRecord
 from monai_genaug.generators.pool_writing import PartialPool
 from tests.generators.pool_tools import SHAPE, Failing, Noting, content, wait_for
-from tests.toy import toy_generator
+from tests.toy import toy_generator, write_toy_bundle
 
 
 @pytest.fixture
@@ -34,6 +34,15 @@ def test_seed_and_truncation_decide_the_items(tmp_path: Path, pool: SamplePool) 
     assert not torch.equal(other[0]["image"], pool[0]["image"])
     spread = [torch.stack([p[i]["image"] for i in range(10)]).std(dim=0).mean() for p in (pool, mean)]
     assert spread[0] > 2 * spread[1]
+
+
+def test_a_name_or_a_bundle_is_enough(tmp_path: Path) -> None:
+    generator = load_generator(write_toy_bundle(tmp_path / "bundle", SHAPE))
+    build_pool(generator, 3, tmp_path / "of_generator", progress=False)
+    build_pool(tmp_path / "bundle", 3, tmp_path / "of_folder", progress=False)
+    assert content(tmp_path / "of_folder") == content(tmp_path / "of_generator")
+    with pytest.raises(ValueError, match="chest_xray_cgam"):
+        build_pool("chest_xray_cgam", 3, tmp_path / "of_nothing", progress=False)
 
 
 @pytest.mark.parametrize("done", [1, 2])
