@@ -105,7 +105,7 @@ def _audit(measured: Mapping[str, Any]) -> list[str]:
     if "privacy" not in measured:
         return ["not measured", "not measured"]
     verdicts = BundlePrivacy.from_dict(measured["privacy"]).verdicts
-    return [_verdict([not one.failed for one in verdicts]), _verdict([one.samples_ok for one in verdicts])]
+    return [_verdict([one.ok for one in verdicts]), _verdict([one.samples_ok for one in verdicts])]
 
 
 def _verdict(passed: Sequence[bool]) -> str:

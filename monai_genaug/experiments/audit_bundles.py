@@ -39,7 +39,7 @@ def audit_bundles(
         parts = load_real_parts(generator, folder, dataset_folder(generator.spec, dataset_dir), work_dir)
         privacy = bundle_privacy(generator, parts, work_dir, samples, seeds)
         write_measured(folder, {"privacy": privacy.to_dict()})
-        typer.echo(f"{name}: {sum(not verdict.failed for verdict in privacy.verdicts)} of {seeds} audits pass")
+        typer.echo(f"{name}: {sum(verdict.ok for verdict in privacy.verdicts)} of {seeds} audits pass")
 
 
 if __name__ == "__main__":

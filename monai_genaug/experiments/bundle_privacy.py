@@ -43,6 +43,11 @@ class SeedVerdict:
         return cls(seed, tuple((check.name, check.scope) for check in report.checks if not check.passed))
 
     @property
+    def ok(self) -> bool:
+        """Whether every check passes."""
+        return not self.failed
+
+    @property
     def samples_ok(self) -> bool:
         """Whether every attack fails that needs samples alone."""
         return all(name in CHECKS_OF_WEIGHTS for name, _ in self.failed)
@@ -54,8 +59,8 @@ class BundlePrivacy:
 
     Args:
         report: beside validation and test.
-        validation: beside the validation part alone, where the other one fails: the test part of some data sets was
-            collected apart, and what differs in origin looks like memorisation. None where it passes.
+        validation: beside the validation part alone, where any audit fails: the test part of some data sets was
+            collected apart, and what differs in origin looks like memorisation. None where all pass.
         repeats: verdicts like that of ``report`` with other samples; an effect near its limit passes with some alone.
     """
 
@@ -126,7 +131,8 @@ def bundle_privacy(
     held_out = _joined(parts.val, parts.test)
     found = report(held_out)
     repeats = tuple(SeedVerdict.of(seed, report(held_out, seed)) for seed in range(1, seeds))
-    return BundlePrivacy(found, None if found.ok else report(parts.val), repeats)
+    is_ok = found.ok and all(verdict.ok for verdict in repeats)
+    return BundlePrivacy(found, None if is_ok else report(parts.val), repeats)
 
 
 def audited_parts(parts: RealParts, spec: GeneratorSpec) -> tuple[AuditItems, AuditItems]:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 
 from monai_genaug.experiments.bundle_privacy import BundlePrivacy
 from monai_genaug.quality import AuditCheck, AuditReport
@@ -60,13 +61,14 @@ def privacy_section(privacy: BundlePrivacy) -> str:
         "",
         f"Effects: {_effects(report)}.",
         "",
-        f"**Privacy: {'passes' if report.ok else 'FAILS'}** (every check, of all samples together and of each class). "
-        f"Samples alone: {'pass' if report.samples_ok else 'FAIL'}.{_other_samples(privacy)}",
+        f"**Privacy: {_verdict_of(verdict.ok for verdict in privacy.verdicts)}** (every check, of all samples together "
+        f"and of each class). Samples alone: {_verdict_of(verdict.samples_ok for verdict in privacy.verdicts)}."
+        f"{_other_samples(privacy)}",
     ]
     if beside is not None and beside.ok:
         lines += ["", _OTHER_ORIGIN.format(count=beside.n_held_out)]
-    elif failed := _failed(report):
-        confidential = "the weights" if report.samples_ok else "samples and weights"
+    elif failed := _failed(privacy):
+        confidential = "the weights" if _samples_ok(privacy) else "samples and weights"
         meanings = (f"- {CHECK_TITLES[name].capitalize()}: {_MEANINGS[name]}" for name in failed)
         lines += ["", *meanings, "", _ADVICE.format(confidential=confidential)]
     return "\n".join(lines)
@@ -74,19 +76,17 @@ def privacy_section(privacy: BundlePrivacy) -> str:
 
 def privacy_warnings(privacy: BundlePrivacy) -> tuple[str, ...]:
     """One sentence where a check fails; nothing if all pass."""
-    report, beside = privacy.report, privacy.validation
-    if report.ok:
-        failed = {name: None for verdict in privacy.repeats for name, _ in verdict.failed}
-        if not failed:
-            return ()
-        titles = ", ".join(CHECK_TITLES[name] for name in failed)
-        return (
-            f"The privacy audit passes, but not with every set of samples ({titles}): an effect is near its limit.",
-        )
-    advice = "samples alone pass." if report.samples_ok else "treat samples as confidential as the training images."
-    if beside is not None and beside.ok:
+    failed = _failed(privacy)
+    if not failed:
+        return ()
+    passed = [verdict.ok for verdict in privacy.verdicts]
+    some = f" with {passed.count(False)} of {len(passed)} sets of samples" if any(passed) else ""
+    advice = "treat samples as confidential as the training images."
+    if privacy.validation is not None and privacy.validation.ok:
         advice = "beside the validation part alone it passes, the test part may be of another origin."
-    return (f"The privacy audit fails ({', '.join(CHECK_TITLES[name] for name in _failed(report))}): {advice}",)
+    elif _samples_ok(privacy):
+        advice = "samples alone pass."
+    return (f"The privacy audit fails{some} ({', '.join(CHECK_TITLES[name] for name in failed)}): {advice}",)
 
 
 _OTHER_ORIGIN = (
@@ -100,15 +100,24 @@ _ADVICE = (
 
 
 def _other_samples(privacy: BundlePrivacy) -> str:
-    """The verdicts about other samples; a sentence with a blank before it, or nothing."""
+    """Which checks fail with other samples; a sentence with a blank before it, or nothing."""
     if not privacy.repeats:
         return ""
-    seeds = [verdict.seed for verdict in privacy.repeats]
-    passing = sum(not verdict.failed for verdict in privacy.repeats)
+    seeds = f"seeds {privacy.repeats[0].seed} to {privacy.repeats[-1].seed}"
     failed = Counter(check for verdict in privacy.repeats for check in verdict.failed)
-    names = (f"{_title(name, scope)} {count}" for (name, scope), count in failed.most_common())
-    told = f", times failed: {', '.join(names)}" if failed else ""
-    return f" With other samples (seeds {seeds[0]} to {seeds[-1]}) {passing} of {len(seeds)} audits pass{told}."
+    names = ", ".join(f"{_title(name, scope)} {count}" for (name, scope), count in failed.most_common())
+    return f" Checks that fail with other samples ({seeds}), and how often: {names or 'none'}."
+
+
+def _verdict_of(passed: Iterable[bool]) -> str:
+    each = list(passed)
+    return (
+        "passes" if all(each) else f"passes with {sum(each)} of {len(each)} sets of samples" if any(each) else "FAILS"
+    )
+
+
+def _samples_ok(privacy: BundlePrivacy) -> bool:
+    return all(verdict.samples_ok for verdict in privacy.verdicts)
 
 
 def _row(check: AuditCheck, beside: AuditReport | None) -> str:
@@ -132,8 +141,8 @@ def _verdict(check: AuditCheck) -> str:
     return "passes" if check.passed else "FAILS"
 
 
-def _failed(report: AuditReport) -> list[str]:
-    return list(dict.fromkeys(check.name for check in report.checks if not check.passed))
+def _failed(privacy: BundlePrivacy) -> list[str]:
+    return list(dict.fromkeys(name for verdict in privacy.verdicts for name, _ in verdict.failed))
 
 
 def _effects(report: AuditReport) -> str:

@@ -21,7 +21,7 @@ def test_a_row_per_check_and_the_verdict() -> None:
     assert "| membership inference from samples | 0.001 [-0.009, 0.021] | 0.05 | passes |" in text
     assert "malignant" not in text
     assert "**Privacy: passes**" in text
-    assert "Samples alone: pass." in text
+    assert "Samples alone: passes." in text
     assert "confidential" not in text
     assert privacy_warnings(BundlePrivacy(PASSING)) == ()
 
@@ -34,7 +34,7 @@ def test_classes_that_fail_have_rows_and_each_failing_check_a_sentence() -> None
     assert "| membership inference by the encoder (normal) | 0.250 " in text
     assert "samples (normal)" not in text  # above the limit, but by chance
     assert "**Privacy: FAILS**" in text
-    assert "Samples alone: FAIL." in text
+    assert "Samples alone: FAILS." in text
     assert text.count("\n- ") == 2
     assert privacy_warnings(BundlePrivacy(FAILING)) == (
         "The privacy audit fails (membership inference from samples, membership inference by the encoder): treat "
@@ -44,7 +44,7 @@ def test_classes_that_fail_have_rows_and_each_failing_check_a_sentence() -> None
 
 def test_weights_alone_may_fail() -> None:
     text = privacy_section(BundlePrivacy(LEAKING_WEIGHTS))
-    assert "Samples alone: pass." in text
+    assert "Samples alone: passes." in text
     assert text.endswith("otherwise the weights are as confidential as the images.")
     assert privacy_section(BundlePrivacy(FAILING)).endswith("samples and weights are as confidential as the images.")
     assert privacy_warnings(BundlePrivacy(LEAKING_WEIGHTS)) == (
@@ -76,20 +76,22 @@ def test_beside_validation_alone() -> None:
 
 
 def test_other_samples_are_counted() -> None:
-    assert [
-        one.samples_ok for one in (SeedVerdict(1, (("centroids", "all"),)), SeedVerdict(1, (("copies", "all"),)))
-    ] == [
-        True,
-        False,
-    ]
+    assert SeedVerdict(1, (("centroids", "all"),)).samples_ok
+    assert not SeedVerdict(1, (("copies", "all"),)).samples_ok
     same = BundlePrivacy(PASSING, repeats=(SeedVerdict(1), SeedVerdict(2)))
-    assert privacy_section(same).endswith("pass. With other samples (seeds 1 to 2) 2 of 2 audits pass.")
-    assert privacy_warnings(same) == ()
-    failing = (("membership", "malignant"), ("copies", "all"))
-    near = BundlePrivacy(PASSING, repeats=(SeedVerdict(1), SeedVerdict(2, failing[:1]), SeedVerdict(3, failing)))
-    assert privacy_section(near).endswith(
-        "With other samples (seeds 1 to 3) 1 of 3 audits pass, times failed: membership inference from samples "
-        "(malignant) 2, near copies 1."
+    assert privacy_section(same).endswith(
+        "Samples alone: passes. Checks that fail with other samples (seeds 1 to 2), and how often: none."
     )
+    assert privacy_warnings(same) == ()
+    failing = (("membership", "malignant"), ("reconstruction", "all"))
+    near = BundlePrivacy(PASSING, repeats=(SeedVerdict(1), SeedVerdict(2, failing[1:]), SeedVerdict(3, failing)))
+    text = privacy_section(near)
+    assert "**Privacy: passes with 2 of 4 sets of samples**" in text
+    assert "Samples alone: passes with 3 of 4 sets of samples." in text
+    assert "how often: membership inference by the encoder 2, membership inference from samples (malignant) 1." in text
+    assert text.count("\n- ") == 2
     (warning,) = privacy_warnings(near)
-    assert "not with every set of samples (membership inference from samples, near copies)" in warning
+    assert warning == (
+        "The privacy audit fails with 2 of 4 sets of samples (membership inference by the encoder, membership "
+        "inference from samples): treat samples as confidential as the training images."
+    )
