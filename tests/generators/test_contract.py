@@ -9,7 +9,7 @@ import functools
 import multiprocessing
 import pickle
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -101,9 +101,18 @@ CONDITIONAL = ["conditional", "conditional_vae", "per_class_vae", "conditional_g
 with_classes = pytest.mark.parametrize("kind", [*CONDITIONAL, "conditional_diffusion"])
 
 
+@pytest.fixture(scope="module")
+def third_party(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], SampleGenerator]:
+    """Generators that take seconds to load, each of them once."""
+    return functools.cache(lambda kind: MAKERS[kind](tmp_path_factory.mktemp(kind)))
+
+
 @pytest.fixture
-def generator(kind: str, tmp_path: Path) -> SampleGenerator:
-    return MAKERS[kind](tmp_path)
+def generator(kind: str, tmp_path: Path, third_party: Callable[[str], SampleGenerator]) -> Iterator[SampleGenerator]:
+    made = third_party(kind) if kind.startswith("zoo") else MAKERS[kind](tmp_path)
+    size = made.batch_size
+    yield made
+    made.batch_size = size
 
 
 def labels_for(generator: SampleGenerator, seeds: list[int]) -> list[int] | None:
