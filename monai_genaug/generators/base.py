@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import operator
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -94,15 +94,15 @@ class SampleGenerator(ABC):
         numbers = checked_seeds(seeds)
         classes = resolve_class_labels(class_label, len(numbers), self.spec)
         self._check_truncation(truncation)
-        parts: list[Samples] = []
+
+        def part(chunk: slice) -> Samples:
+            made = self._generate(numbers[chunk], None if classes is None else classes[chunk], truncation)
+            return {name: made[name] for name in self.spec.outputs}
+
         with torch.no_grad():
-            for start in range(0, len(numbers), self.batch_size):
-                chunk = slice(start, start + self.batch_size)
-                parts.append(self._generate(numbers[chunk], None if classes is None else classes[chunk], truncation))
-        first, *others = parts
-        if not others:
-            return {name: first[name] for name in self.spec.outputs}
-        return {name: torch.cat([part[name] for part in parts]) for name in self.spec.outputs}
+            if len(numbers) <= self.batch_size:
+                return part(slice(None))
+            return _collected(part, len(numbers), self.batch_size)
 
     def preprocessing(self, keys: Sequence[str], load: bool = True, outputs: Sequence[str] | None = None) -> Compose:
         """The MONAI transform that brings raw volumes into the generator's space.
@@ -120,6 +120,23 @@ class SampleGenerator(ABC):
         allowed = "(0, 1]" if self.spec.truncation else "1.0 only: this generator has no truncation"
         if not (0.0 < truncation <= 1.0) or (truncation != 1.0 and not self.spec.truncation):
             raise ValueError(f"truncation is {truncation!r}, allowed for {self.spec.name!r}: {allowed}.")
+
+
+def _collected(part: Callable[[slice], Samples], count: int, size: int) -> Samples:
+    """``count`` samples in memory that is taken once, so that what parts of ``size`` were made in can be used again."""
+    whole: Samples = {}
+    for start in range(0, count, size):
+        chunk = slice(start, start + size)
+        for name, values in part(chunk).items():
+            if start == 0:
+                whole[name] = values.new_empty((count, *values.shape[1:]))
+            place = whole[name][chunk]
+            if place.shape != values.shape:
+                raise ValueError(
+                    f"{name!r} is {tuple(values.shape)} from sample {start} on, needed {tuple(place.shape)}."
+                )
+            place.copy_(values)
+    return whole
 
 
 class LatentGenerator(SampleGenerator):

@@ -372,3 +372,16 @@ def test_pool_of_a_pool_is_a_pool(tmp_path: Path) -> None:
     second = build_pool(first, 3, tmp_path / "second", progress=False)
     assert isinstance(second, SamplePool)
     assert any(torch.equal(second[0]["image"], first[i]["image"]) for i in range(5))
+
+
+def test_parts_that_differ_are_refused() -> None:
+    class Changing(SampleGenerator):
+        batch_size = 2
+
+        def _generate(self, seeds: list[int], classes: list[int] | None, truncation: float) -> dict[str, Tensor]:
+            return {"image": torch.zeros(1 if 3 in seeds else 2, 1, *SHAPE)}
+
+    generator = Changing(toy_spec(SHAPE).replace(outputs={"image": toy_spec(SHAPE).outputs["image"]}, encodes=()))
+    assert generator.sample([0, 1, 4, 5])["image"].shape == (4, 1, *SHAPE)
+    with pytest.raises(ValueError, match=r"'image' is \(1, 1, .* from sample 2 on, needed \(2, 1, "):
+        generator.sample([0, 1, 2, 3])
