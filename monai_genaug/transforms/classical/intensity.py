@@ -12,7 +12,7 @@ from monai.config import KeysCollection
 from monai.transforms import MapTransform, RandomizableTransform
 from monai.utils import convert_to_dst_type, convert_to_tensor
 from torch import Tensor
-from torchvision.transforms.v2 import functional
+from torchvision.transforms import functional
 
 __all__: list[str] = []
 
