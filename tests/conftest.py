@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import settings
+from monai.utils import get_seed, set_determinism
 
 # No deadline for an example: a busy machine would break it. Fresh examples for people, the same ones for machines.
 settings.register_profile("monai_genaug", deadline=None, derandomize="CI" in os.environ)
@@ -20,6 +21,13 @@ settings.load_profile("monai_genaug")
 # One thread per process, also those that tests start: a thread pool would not survive in forked ones.
 torch.set_num_threads(1)
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(autouse=True)
+def no_seed_of_another_test() -> None:
+    """MONAI's seed, which bundles set for the whole process, and which transforms take that nobody else seeds."""
+    if get_seed() is not None:
+        set_determinism(None)
 
 
 @pytest.fixture(scope="session")
