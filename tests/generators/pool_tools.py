@@ -13,6 +13,8 @@ import torch
 
 from monai_genaug.generators import SampleGenerator
 from monai_genaug.generators.base import Samples
+from monai_genaug.generators.pool_record import POOL_FILE
+from monai_genaug.generators.pool_writing import PartialPool
 from tests.toy import toy_generator
 
 SHAPE = (8, 8)
@@ -52,6 +54,11 @@ class Noting(Failing):
 def content(folder: Path) -> dict[str, bytes]:
     """File name -> bytes."""
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def are_missing(partial: Path, blocks: list[int]) -> bool:
+    """Whether these blocks of a growing pool, and no other ones, are still to be written."""
+    return (partial / POOL_FILE).is_file() and PartialPool(partial).missing == blocks
 
 
 def wait_for(condition: Callable[[], bool]) -> None:

@@ -18,7 +18,7 @@ from monai_genaug.generators import SamplePool, build_pool, load_generator, pool
 from monai_genaug.generators.base import Samples
 from monai_genaug.generators.pool_record import PoolRecord
 from monai_genaug.generators.pool_writing import PartialPool
-from tests.generators.pool_tools import SHAPE, Failing, Noting, content, wait_for
+from tests.generators.pool_tools import SHAPE, Failing, Noting, are_missing, content, wait_for
 from tests.toy import toy_generator, write_toy_bundle
 
 
@@ -98,11 +98,6 @@ class Reaction(logging.Handler):
         self.action()
 
 
-def first_block_is_done(partial: Path) -> bool:
-    path = partial / "blocks.blake2b"
-    return path.exists() and any(path.read_bytes())
-
-
 @pytest.mark.parametrize("killed", [False, True])
 def test_processes_that_build_one_folder_take_turns(killed: bool, tmp_path: Path) -> None:
     """Two builders wait for the one that was first; where that one dies, one of them goes on with what is left."""
@@ -111,7 +106,7 @@ def test_processes_that_build_one_folder_take_turns(killed: bool, tmp_path: Path
     start = get_context("fork").Process
     process = start(target=build_pool, args=(Noting(log, go),), kwargs=arguments)
     process.start()
-    wait_for(lambda: first_block_is_done(tmp_path / "pool.partial"))
+    wait_for(lambda: are_missing(tmp_path / "pool.partial", [2]))
     waiting = start(target=build_pool, args=(Noting(log),), kwargs=arguments)
     waiting.start()
     reaction = Reaction(process.kill if killed else go.touch)

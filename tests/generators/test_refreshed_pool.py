@@ -24,6 +24,7 @@ from torch.utils.data import DataLoader as TorchDataLoader
 from monai_genaug.generators import RefreshedPool, SamplePool, VAEGenerator, build_pool, derive_seed
 from monai_genaug.generators.base import Samples
 from monai_genaug.transforms import RandGenerativeSampled
+from tests.generators.pool_tools import are_missing
 from tests.ranks import run_ranks
 from tests.toy import toy_generator, toy_network, toy_spec
 
@@ -246,6 +247,7 @@ def test_a_background_process_that_is_killed_is_told_of_and_its_work_continued(t
     pool.prepare(1)
     assert pool._background._process is process  # type: ignore[union-attr]
     wait_for(lambda: len(generator.calls()) == 6)
+    wait_for(lambda: are_missing(folder / "generation_1.partial", [2]))
     assert {number for number, _ in generator.calls()[3:]} == {process.pid} != {os.getpid()}
     assert os.getpriority(os.PRIO_PROCESS, process.pid) > os.getpriority(os.PRIO_PROCESS, 0)
     assert pool.generation == 0
@@ -276,6 +278,7 @@ def test_a_run_that_is_killed_takes_the_background_with_it_and_leaves_what_can_b
     run.start()
     wait_for((tmp_path / "pid").exists)
     wait_for(lambda: len(generator.calls()) == 9)
+    wait_for(lambda: are_missing(folder / "generation_3.partial", [2]))
     run.kill()
     run.join()
     background = int((tmp_path / "pid").read_text())
