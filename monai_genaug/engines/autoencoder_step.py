@@ -22,23 +22,9 @@ from monai_genaug.engines.optimizer_step import checked_step
 from monai_genaug.losses.adversarial import check_adversarial_kind, discriminator_loss, generator_loss
 from monai_genaug.networks import DiffusionDecoder
 
-__all__ = ["AdversarialPart", "autoencoder_terms", "check_first_stage", "updated_scale"]
+__all__ = ["AdversarialPart", "autoencoder_terms", "updated_scale"]
 
 _SCALE_MEMORY = 0.99
-
-
-def check_first_stage(network: DiffusionDecoder) -> None:
-    """Refuses a diffusion model without an autoencoder.
-
-    Raises:
-        ValueError: there is no first stage, or it cannot be trained.
-    """
-    needed = ("encode", "decode")
-    if network.first_stage is None or not all(hasattr(network.first_stage, name) for name in needed):
-        raise ValueError(
-            f"the first stage is {type(network.first_stage).__name__}, needed: MONAI's AutoencoderKL, or what has its "
-            f"methods {needed}."
-        )
 
 
 def autoencoder_terms(

@@ -14,12 +14,12 @@ from monai.engines import Trainer
 from monai.engines.utils import IterationEvents, default_metric_cmp_fn
 from torch import Tensor, nn
 
-from monai_genaug.engines.autoencoder_step import AdversarialPart, autoencoder_terms, check_first_stage, updated_scale
-from monai_genaug.engines.diffusion_step import read_diffusion_batch
+from monai_genaug.engines.autoencoder_step import AdversarialPart, autoencoder_terms, updated_scale
+from monai_genaug.engines.diffusion_step import check_mask_key, read_diffusion_batch
 from monai_genaug.engines.elbo_step import autocast_for
 from monai_genaug.engines.gan_checks import check_batch_size, check_optimizer
 from monai_genaug.engines.gan_step import ClassBatchKeys, copy_from_first_rank, seeded
-from monai_genaug.engines.optimizer_step import checked_step
+from monai_genaug.engines.optimizer_step import check_max_epochs, checked_step, gradient_limit
 from monai_genaug.generators import current_rank, derive_seed
 from monai_genaug.networks import DiffusionDecoder
 
@@ -100,18 +100,14 @@ class AutoencoderTrainer(Trainer):
         metric_cmp_fn: Callable[..., bool] = default_metric_cmp_fn,
         train_handlers: Sequence[Any] | None = None,
     ) -> None:
-        if max_epochs < 1:
-            raise ValueError(f"max_epochs is {max_epochs}, allowed: 1 and more.")
-        if max_grad_norm is not None and not max_grad_norm > 0.0:
-            raise ValueError(f"max_grad_norm is {max_grad_norm}, allowed: positive numbers and None.")
+        check_max_epochs(max_epochs)
+        self.max_grad_norm = gradient_limit(max_grad_norm)
         for name, weight in (("kl_weight", kl_weight), ("perceptual_weight", perceptual_weight)):
             if not 0.0 <= weight < math.inf:
                 raise ValueError(f"{name} is {weight}, allowed: finite numbers from 0.")
-        if (mask_key is None) != (network.mask_classes == 0):
-            raise ValueError(f"mask_key is {mask_key!r}, but the network has mask_classes={network.mask_classes}.")
+        check_mask_key(mask_key, network)
         autocast_for(torch.device(device), amp)
-        check_first_stage(network)
-        check_optimizer("optimizer", optimizer, network.first_stage)
+        check_optimizer("optimizer", optimizer, network.autoencoder)
         self._against = None
         if discriminator is not None and d_optimizer is not None:
             self._against = AdversarialPart(
@@ -123,10 +119,9 @@ class AutoencoderTrainer(Trainer):
         for module in (network, *([] if discriminator is None else [discriminator])):
             copy_from_first_rank([*module.parameters(), *module.buffers()])
         self.network, self.optimizer, self.seed = network, optimizer, seed
-        self.image_key, self.mask_key, self.precision = image_key, mask_key, amp
+        self.keys, self.mask_key, self.precision = ClassBatchKeys(image_key), mask_key, amp
         self.weights = {"reconstruction": 1.0, "kl": kl_weight, "perceptual": perceptual_weight}
         self.perceptual_loss = perceptual_loss
-        self.max_grad_norm = math.inf if max_grad_norm is None else max_grad_norm
         super().__init__(
             device=device,
             max_epochs=max_epochs,
@@ -147,8 +142,7 @@ class AutoencoderTrainer(Trainer):
 
     def _iteration(self, engine: Engine, batchdata: Mapping[str, Any]) -> dict[str, float]:
         device, iteration = engine.state.device, engine.state.iteration
-        keys = ClassBatchKeys(self.image_key)
-        batch = read_diffusion_batch(batchdata, self.network, keys, self.mask_key, device, self.non_blocking)
+        batch = read_diffusion_batch(batchdata, self.network, self.keys, self.mask_key, device, self.non_blocking)
         x = self.network.image_space(batch.image, batch.mask)
         against = self._against if self._against is not None and self._against.takes_part(iteration) else None
         check_batch_size(len(x), self.network.first_stage, *([] if against is None else [against.discriminator]))

@@ -17,7 +17,7 @@ from monai_genaug.engines.elbo_step import autocast_for
 from monai_genaug.engines.gan_step import ClassBatchKeys
 from monai_genaug.networks import DiffusionDecoder
 
-__all__ = ["DiffusionBatch", "diffusion_loss", "read_diffusion_batch"]
+__all__ = ["DiffusionBatch", "check_mask_key", "diffusion_loss", "read_diffusion_batch"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,16 @@ class DiffusionBatch:
     image: Tensor
     mask: Tensor | None
     classes: Tensor | None
+
+
+def check_mask_key(mask_key: str | None, network: DiffusionDecoder) -> None:
+    """Refuses a key of masks for a model without masks, and none for one with them.
+
+    Raises:
+        ValueError: they don't fit.
+    """
+    if (mask_key is None) != (network.mask_classes == 0):
+        raise ValueError(f"mask_key is {mask_key!r}, but the network has mask_classes={network.mask_classes}.")
 
 
 def read_diffusion_batch(

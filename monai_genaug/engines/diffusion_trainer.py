@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
@@ -13,11 +12,11 @@ from ignite.engine import Engine
 from monai.engines import Trainer
 from monai.engines.utils import IterationEvents, default_metric_cmp_fn
 
-from monai_genaug.engines.diffusion_step import diffusion_loss, read_diffusion_batch
+from monai_genaug.engines.diffusion_step import check_mask_key, diffusion_loss, read_diffusion_batch
 from monai_genaug.engines.elbo_step import autocast_for
 from monai_genaug.engines.gan_checks import check_optimizer
 from monai_genaug.engines.gan_step import ClassBatchKeys, copy_from_first_rank, moving_average, seeded
-from monai_genaug.engines.optimizer_step import checked_step
+from monai_genaug.engines.optimizer_step import check_max_epochs, checked_step, gradient_limit
 from monai_genaug.generators import current_rank, derive_seed
 from monai_genaug.networks import DiffusionDecoder
 
@@ -83,23 +82,19 @@ class DiffusionTrainer(Trainer):
         metric_cmp_fn: Callable[..., bool] = default_metric_cmp_fn,
         train_handlers: Sequence[Any] | None = None,
     ) -> None:
-        if max_epochs < 1:
-            raise ValueError(f"max_epochs is {max_epochs}, allowed: 1 and more.")
-        if max_grad_norm is not None and not max_grad_norm > 0.0:
-            raise ValueError(f"max_grad_norm is {max_grad_norm}, allowed: positive numbers and None.")
+        check_max_epochs(max_epochs)
+        self.max_grad_norm = gradient_limit(max_grad_norm)
         if not 0.0 <= class_dropout < 1.0:
             raise ValueError(f"class_dropout is {class_dropout}, allowed: from 0 to below 1.")
         if (class_key is None) != (network.n_classes == 0):
             raise ValueError(f"class_key is {class_key!r}, but the network has n_classes={network.n_classes}.")
-        if (mask_key is None) != (network.mask_classes == 0):
-            raise ValueError(f"mask_key is {mask_key!r}, but the network has mask_classes={network.mask_classes}.")
+        check_mask_key(mask_key, network)
         autocast_for(torch.device(device), amp)
         check_optimizer("optimizer", optimizer, network.unet)
         copy_from_first_rank([*network.parameters(), *network.buffers()])
         self.network, self.optimizer, self.seed = network, optimizer, seed
         self.keys, self.mask_key, self.precision = ClassBatchKeys(image_key, class_key), mask_key, amp
         self.class_dropout = class_dropout
-        self.max_grad_norm = math.inf if max_grad_norm is None else max_grad_norm
         self._average = None if ema_decay is None else moving_average(network, ema_decay)
         super().__init__(
             device=device,

@@ -13,11 +13,32 @@ from torch.optim import Optimizer
 
 from monai_genaug.engines.gan_step import average_over_ranks
 
-__all__ = ["NonFiniteLossError", "checked_step", "not_finite"]
+__all__ = ["NonFiniteLossError", "check_max_epochs", "checked_step", "gradient_limit", "not_finite"]
 
 
 class NonFiniteLossError(RuntimeError):
     """The loss or its gradient is no finite number. The weights are still those of the step before."""
+
+
+def check_max_epochs(max_epochs: int) -> None:
+    """Refuses a training of no epochs.
+
+    Raises:
+        ValueError: below 1.
+    """
+    if max_epochs < 1:
+        raise ValueError(f"max_epochs is {max_epochs}, allowed: 1 and more.")
+
+
+def gradient_limit(max_grad_norm: float | None) -> float:
+    """The norm that longer gradients are shortened to; infinity for None.
+
+    Raises:
+        ValueError: no positive number.
+    """
+    if max_grad_norm is not None and not max_grad_norm > 0.0:
+        raise ValueError(f"max_grad_norm is {max_grad_norm}, allowed: positive numbers and None.")
+    return math.inf if max_grad_norm is None else max_grad_norm
 
 
 def checked_step(

@@ -18,7 +18,7 @@ from torch.nn.utils import clip_grad_norm_
 
 from monai_genaug.data.batch_keys import BatchKeys
 from monai_genaug.engines.elbo_step import ElboModule, autocast_for, noise_generator
-from monai_genaug.engines.optimizer_step import not_finite
+from monai_genaug.engines.optimizer_step import check_max_epochs, gradient_limit, not_finite
 from monai_genaug.generators import current_rank, derive_seed
 from monai_genaug.networks import LatentAutoencoder, PerClassVAE
 
@@ -77,13 +77,10 @@ class VAETrainer(Trainer):
         metric_cmp_fn: Callable[..., bool] = default_metric_cmp_fn,
         train_handlers: Sequence[Any] | None = None,
     ) -> None:
-        if max_epochs < 1:
-            raise ValueError(f"max_epochs is {max_epochs}, allowed: 1 and more.")
-        if max_grad_norm is not None and not max_grad_norm > 0.0:
-            raise ValueError(f"max_grad_norm is {max_grad_norm}, allowed: positive numbers and None.")
+        check_max_epochs(max_epochs)
+        self.max_grad_norm = gradient_limit(max_grad_norm)
         self.network, self.optimizer, self.seed = network, optimizer, seed
         self.keys, self.precision = BatchKeys(image_key, mask_key, observed_key, class_key), amp
-        self.max_grad_norm = math.inf if max_grad_norm is None else max_grad_norm
         autocast_for(torch.device(device), amp)
         self.module = _distributed(network)
         super().__init__(

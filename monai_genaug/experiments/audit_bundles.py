@@ -15,11 +15,10 @@ from typing import Annotated
 
 import typer
 
-from monai_genaug.experiments.bundle_card import check_card, write_measured
+from monai_genaug.experiments.bundle_card import write_measured
 from monai_genaug.experiments.bundle_privacy import bundle_privacy
-from monai_genaug.experiments.bundle_quality import dataset_folder
-from monai_genaug.experiments.real_parts import load_real_parts
-from monai_genaug.generators import bundle_folder, list_generators, load_generator
+from monai_genaug.experiments.bundle_quality import opened_bundle
+from monai_genaug.generators import list_generators
 
 __all__ = ["audit_bundles"]
 
@@ -33,10 +32,7 @@ def audit_bundles(
 ) -> None:
     """Measures, and writes ``docs/measured.json``, warnings and the measured part of the cards."""
     for name in names or list_generators():
-        generator = load_generator(name)
-        folder = bundle_folder(name) if name in list_generators() else Path(name)
-        check_card(folder)
-        parts = load_real_parts(generator, folder, dataset_folder(generator.spec, dataset_dir), work_dir)
+        generator, folder, parts = opened_bundle(name, dataset_dir, work_dir)
         privacy = bundle_privacy(generator, parts, work_dir, samples, seeds)
         write_measured(folder, {"privacy": privacy.to_dict()})
         typer.echo(f"{name}: {sum(verdict.ok for verdict in privacy.verdicts)} of {seeds} audits pass")

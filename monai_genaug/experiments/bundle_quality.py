@@ -73,10 +73,7 @@ def measure_bundle(
     Raises:
         ValueError: a bundle without card or training config, or real images that don't fit it.
     """
-    generator = load_generator(bundle)
-    folder = bundle_folder(bundle) if bundle in list_generators() else Path(bundle)
-    check_card(folder)
-    parts = load_real_parts(generator, folder, dataset_folder(generator.spec, dataset_dir), work_dir)
+    generator, folder, parts = opened_bundle(bundle, dataset_dir, work_dir)
     figures: dict[str, Any] = {}
     if "mask" not in generator.spec.outputs:
         figures |= bundle_quality(generator, parts, work_dir).to_dict()
@@ -88,6 +85,23 @@ def measure_bundle(
     figures["privacy"] = bundle_privacy(generator, parts, work_dir, audited).to_dict()
     write_measured(folder, figures)
     return card_section(read_measured(folder))
+
+
+def opened_bundle(bundle: str, dataset_dir: Path, work_dir: Path) -> tuple[SampleGenerator, Path, RealParts]:
+    """The generator of a bundle that has a card, its folder, and the real images that it is measured against.
+
+    Args:
+        bundle: name or folder.
+        dataset_dir: as :func:`dataset_folder` takes it.
+        work_dir: keeps the preprocessed images.
+
+    Raises:
+        ValueError: a bundle without card or training config, or real images that don't fit it.
+    """
+    generator = load_generator(bundle)
+    folder = bundle_folder(bundle) if bundle in list_generators() else Path(bundle)
+    check_card(folder)
+    return generator, folder, load_real_parts(generator, folder, dataset_folder(generator.spec, dataset_dir), work_dir)
 
 
 def dataset_folder(spec: GeneratorSpec, folder: Path) -> Path:

@@ -19,8 +19,8 @@ import torch
 import typer
 from torch import Tensor
 
-from monai_genaug.experiments.bundle_card import check_card, write_measured
-from monai_genaug.experiments.bundle_quality import dataset_folder
+from monai_genaug.experiments.bundle_card import write_measured
+from monai_genaug.experiments.bundle_quality import opened_bundle
 from monai_genaug.experiments.card_text import insert_measured
 from monai_genaug.experiments.classification import classifier_features
 from monai_genaug.experiments.filter_effect_criteria import accepted_rows, draw_candidates, fit_criteria, unit_images
@@ -28,9 +28,9 @@ from monai_genaug.experiments.filter_effect_downstream import Effort, run_arms, 
 from monai_genaug.experiments.filter_effect_report import FilterEffect, effect_section
 from monai_genaug.experiments.filter_effect_sets import FilteredSet, Rows, compare_filters
 from monai_genaug.experiments.image_judge import make_judge
-from monai_genaug.experiments.real_parts import RealParts, load_real_parts
+from monai_genaug.experiments.real_parts import RealParts
 from monai_genaug.experiments.stages import stage_key, stored_json, stored_tensors
-from monai_genaug.generators import SampleGenerator, bundle_folder, list_generators, load_generator
+from monai_genaug.generators import SampleGenerator
 from monai_genaug.metrics import feature_extractor
 from monai_genaug.quality import MemorisationCriterion, RealismCriterion
 
@@ -60,10 +60,7 @@ def measure_filters(
     """Measures, and writes ``docs/measured.json`` and the cards of the bundles, and the tables of the page."""
     effort, found = Effort(steps=steps, seeds=seeds), []
     for name in names or _NAMES:
-        generator = load_generator(name)
-        folder = bundle_folder(name) if name in list_generators() else Path(name)
-        check_card(folder)
-        parts = load_real_parts(generator, folder, dataset_folder(generator.spec, dataset_dir), work_dir)
+        generator, folder, parts = opened_bundle(name, dataset_dir, work_dir)
         found.append(measure_filter_effect(generator, parts, work_dir, candidates, fit_steps, effort=effort))
         write_measured(folder, {"filters": found[-1].to_dict()})
     insert_measured(page, effect_section(found))

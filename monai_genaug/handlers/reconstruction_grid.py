@@ -9,15 +9,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from ignite.engine import Engine, Events
 from monai.data import list_data_collate
 from monai.networks.utils import eval_mode
 
 from monai_genaug.data.batch_keys import batch_tensor
 from monai_genaug.generators import current_rank
+from monai_genaug.handlers.sample_grid import decoded_parts, draw_pairs
 from monai_genaug.networks import DiffusionDecoder
-from monai_genaug.plotting import sample_grid
 
 __all__ = ["ReconstructionGridHandler"]
 
@@ -72,10 +71,5 @@ class ReconstructionGridHandler:
         device = next(self.network.parameters()).device
         with eval_mode(self.network):
             made = self.network.reconstruct(*(part.to(device) for part in originals.values())).cpu()
-        channels = self.network.image_channels
-        decoded = {"image": made[:, :channels]}
-        if self.mask_key is not None:
-            decoded["mask"] = made[:, channels:].argmax(dim=1, keepdim=True)
-        pairs = {name: torch.stack([real, decoded[name]], dim=1).flatten(0, 1) for name, real in originals.items()}
-        titles = ["original", "decoded"] * len(made)
-        sample_grid(pairs, self.folder / f"epoch_{engine.state.epoch:04d}_reconstructed.png", titles)
+        path = self.folder / f"epoch_{engine.state.epoch:04d}_reconstructed.png"
+        draw_pairs(originals, decoded_parts(made, self.network), path)

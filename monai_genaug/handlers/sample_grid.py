@@ -21,7 +21,7 @@ from monai_genaug.latent.draws import standard_normal
 from monai_genaug.networks import LatentAutoencoder, LatentDecoder
 from monai_genaug.plotting import sample_grid
 
-__all__ = ["SampleGridHandler"]
+__all__ = ["SampleGridHandler", "decoded_parts", "draw_pairs"]
 
 
 class SampleGridHandler:
@@ -89,12 +89,7 @@ class SampleGridHandler:
         return network.with_class(z, None if classes is None else torch.tensor(classes, device=z.device))
 
     def _decode(self, network: LatentDecoder, codes: Tensor) -> dict[str, Tensor]:
-        decoded = network(codes.to(next(network.parameters()).device)).cpu()
-        channels = network.image_channels
-        samples = {"image": decoded[:, :channels]}
-        if network.mask_classes:
-            samples["mask"] = decoded[:, channels:].argmax(dim=1, keepdim=True)
-        return samples
+        return decoded_parts(network(codes.to(next(network.parameters()).device)).cpu(), network)
 
     def _reconstructions(self, path: Path) -> None:
         assert self.items is not None
@@ -106,6 +101,19 @@ class SampleGridHandler:
         originals = {"image": x[:, :channels].cpu()}
         if labels:
             originals["mask"] = x[:, channels : channels + labels].argmax(dim=1, keepdim=True).cpu()
-        decoded = self._decode(self.network, self.network.code_of(x))
-        pairs = {name: torch.stack([originals[name], decoded[name]], dim=1).flatten(0, 1) for name in originals}
-        sample_grid(pairs, path, titles=["original", "decoded"] * len(x))
+        draw_pairs(originals, self._decode(self.network, self.network.code_of(x)), path)
+
+
+def decoded_parts(decoded: Tensor, network: LatentDecoder) -> dict[str, Tensor]:
+    """``image`` and, if the network makes one, ``mask`` of what a call of it returned."""
+    channels = network.image_channels
+    samples = {"image": decoded[:, :channels]}
+    if network.mask_classes:
+        samples["mask"] = decoded[:, channels:].argmax(dim=1, keepdim=True)
+    return samples
+
+
+def draw_pairs(originals: Mapping[str, Tensor], decoded: Mapping[str, Tensor], path: Path) -> None:
+    """A picture of items beside what became of them."""
+    pairs = {name: torch.stack([real, decoded[name]], dim=1).flatten(0, 1) for name, real in originals.items()}
+    sample_grid(pairs, path, titles=["original", "decoded"] * len(originals["image"]))

@@ -100,6 +100,21 @@ class DiffusionDecoder(LatentDecoder):
             allowed = "1 (the model knows no 'no class')" if self.null_class is None else "numbers from 0"
             raise ValueError(f"guidance is {guidance}, allowed: {allowed}.")
 
+    @property
+    def autoencoder(self) -> Any:
+        """The first stage, where it is an autoencoder.
+
+        Raises:
+            ValueError: there is none.
+        """
+        needed = ("encode", "decode")
+        if not all(hasattr(self.first_stage, name) for name in needed):
+            raise ValueError(
+                f"there is no autoencoder: the first stage is {type(self.first_stage).__name__}, needed: MONAI's "
+                f"AutoencoderKL, or what has its methods {needed}."
+            )
+        return self.first_stage
+
     def forward(self, code: Tensor) -> Tensor:
         """See :meth:`LatentDecoder.forward`."""
         z, one_hot = self._split_code(code)
@@ -150,9 +165,7 @@ class DiffusionDecoder(LatentDecoder):
         Raises:
             ValueError: there is no autoencoder, or an image or mask that does not fit.
         """
-        if not hasattr(self.first_stage, "encode"):
-            raise ValueError("the model has no autoencoder as first stage.")
-        mean, _ = self.first_stage.encode(self.image_space(image, mask))
+        mean, _ = self.autoencoder.encode(self.image_space(image, mask))
         return self._decoded(mean * self.scale_factor)
 
     def image_space(self, image: Tensor, mask: Tensor | None = None) -> Tensor:
