@@ -107,7 +107,7 @@ class AutoencoderTrainer(Trainer):
                 raise ValueError(f"{name} is {weight}, allowed: finite numbers from 0.")
         check_mask_key(mask_key, network)
         autocast_for(torch.device(device), amp)
-        check_optimizer("optimizer", optimizer, network.autoencoder)
+        check_optimizer("optimizer", optimizer, network.autoencoder())
         self._against = None
         if discriminator is not None and d_optimizer is not None:
             self._against = AdversarialPart(

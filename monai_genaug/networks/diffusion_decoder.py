@@ -100,9 +100,8 @@ class DiffusionDecoder(LatentDecoder):
             allowed = "1 (the model knows no 'no class')" if self.null_class is None else "numbers from 0"
             raise ValueError(f"guidance is {guidance}, allowed: {allowed}.")
 
-    @property
     def autoencoder(self) -> Any:
-        """The first stage, where it is an autoencoder.
+        """The first stage, where it is an autoencoder; no property, since tracing a module reads all of them.
 
         Raises:
             ValueError: there is none.
@@ -165,7 +164,7 @@ class DiffusionDecoder(LatentDecoder):
         Raises:
             ValueError: there is no autoencoder, or an image or mask that does not fit.
         """
-        mean, _ = self.autoencoder.encode(self.image_space(image, mask))
+        mean, _ = self.autoencoder().encode(self.image_space(image, mask))
         return self._decoded(mean * self.scale_factor)
 
     def image_space(self, image: Tensor, mask: Tensor | None = None) -> Tensor:
