@@ -6,7 +6,7 @@ Both compute the loss, its gradient and a step of Adam. Ours is the whole lower 
 flow; pythae's leaves out the momentum's entropy and takes the forces of two of the three leapfrog equations as
 constants. With a first-order force ours takes all of them so. The dense networks are pythae's default ones for 28 × 28
 images (but for the metric's, which reads the encoder's features on both sides), the convolutional ones those of our
-bundles.
+bundles; pythae's copy of these consists of PyTorch's own layers, ours of our forms of them.
 
 ``python -m benchmarks.rhvae_training [--quick]``; needs pythae (``pip install monai-genaug[bench]``).
 """
@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from benchmarks.timing import Row, alternate, show, time_row
 from monai_genaug.networks import RHVAE, VAE
 from monai_genaug.networks.layers.conv_stacks import pooled
+from monai_genaug.networks.layers.doubling import DoublingConv2d, DoublingConv3d
 from monai_genaug.networks.layers.metric_factor import MetricFactor
 
 LATENT_DIM = 10
@@ -75,7 +76,7 @@ def _rows_of(case: Case, quick: bool) -> list[Row]:
         "plain": elbo_step(case.network(VAE), x),
     }
     if find_spec("pythae"):
-        steps["pythae"] = pythae_step(copy.deepcopy(ours), x)
+        steps["pythae"] = pythae_step(_of_pytorch(copy.deepcopy(ours)), x)
     seconds = alternate(steps, repeats, warm_up=2)
     full, first, plain, peer = (seconds.get(name, ()) for name in ("ours", "first", "plain", "pythae"))
     missing = "" if peer else "pythae is not installed"
@@ -137,6 +138,18 @@ def _densely(network: VAE) -> VAE:
     network.decoder = nn.Sequential(nn.Linear(HIDDEN, math.prod(network.spatial_shape)), nn.Unflatten(1, shape))
     if isinstance(network, RHVAE):
         network.metric_factor = MetricFactor(HIDDEN, LATENT_DIM)
+    return network
+
+
+def _of_pytorch(network: RHVAE) -> RHVAE:
+    """The network with PyTorch's layers in place of ours, which compute the same."""
+    for parent in list(network.modules()):
+        for name, layer in list(parent.named_children()):
+            if isinstance(layer, DoublingConv2d | DoublingConv3d):
+                kind = nn.ConvTranspose2d if isinstance(layer, DoublingConv2d) else nn.ConvTranspose3d
+                plain = kind(layer.in_channels, layer.out_channels, 4, stride=2, padding=1)
+                plain.load_state_dict(layer.state_dict())
+                setattr(parent, name, plain)
     return network
 
 

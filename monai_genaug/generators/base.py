@@ -18,7 +18,7 @@ from monai_genaug.generators.spec import GeneratorSpec
 if TYPE_CHECKING:
     from monai.transforms import Compose
 
-__all__ = ["LatentGenerator", "SampleGenerator", "Samples", "checked_seeds"]
+__all__ = ["LatentGenerator", "SampleGenerator", "Samples", "checked_seeds", "collected"]
 
 Samples = dict[str, Tensor]
 """Output name -> ``(n, channels, *spatial_shape)``."""
@@ -102,7 +102,7 @@ class SampleGenerator(ABC):
         with torch.no_grad():
             if len(numbers) <= self.batch_size:
                 return part(slice(None))
-            return _collected(part, len(numbers), self.batch_size)
+            return collected(part, len(numbers), self.batch_size)
 
     def preprocessing(self, keys: Sequence[str], load: bool = True, outputs: Sequence[str] | None = None) -> Compose:
         """The MONAI transform that brings raw volumes into the generator's space.
@@ -122,8 +122,15 @@ class SampleGenerator(ABC):
             raise ValueError(f"truncation is {truncation!r}, allowed for {self.spec.name!r}: {allowed}.")
 
 
-def _collected(part: Callable[[slice], Samples], count: int, size: int) -> Samples:
-    """``count`` samples in memory that is taken once, so that what parts of ``size`` were made in can be used again."""
+def collected(part: Callable[[slice], Samples], count: int, size: int) -> Samples:
+    """``count`` samples in memory that is taken once, so that what parts of ``size`` were made in can be used again.
+
+    Args:
+        part: makes the samples of a slice.
+
+    Raises:
+        ValueError: a part has not the shape that it must have.
+    """
     whole: Samples = {}
     for start in range(0, count, size):
         chunk = slice(start, start + size)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor
 from typing_extensions import Self
 
-from monai_genaug.generators.base import SampleGenerator, Samples, checked_seeds
+from monai_genaug.generators.base import SampleGenerator, Samples, checked_seeds, collected
 from monai_genaug.generators.bundle_reference import BundleReference
 from monai_genaug.generators.class_labels import ClassLabel, resolve_class_labels
 from monai_genaug.generators.decoded_samples import decoded_samples
@@ -24,6 +25,9 @@ from monai_genaug.networks import LatentDecoder
 from monai_genaug.weights import state_sha256
 
 __all__ = ["NetworkGenerator"]
+
+_CPU_VOXELS = 2**19
+"""Voxels that a network makes at once on a CPU: feature maps of more leave its cache, which takes longer."""
 
 
 class NetworkGenerator(SampleGenerator):
@@ -111,7 +115,16 @@ class NetworkGenerator(SampleGenerator):
         return self.network.draw_latent(seeds, classes, truncation).to(self._device)
 
     def _decode(self, z: Tensor, classes: Sequence[int] | None) -> Samples:
-        return decoded_samples(self.network(self._with_class(z.to(self._device, torch.float32), classes)), self._spec)
+        codes = self._with_class(z.to(self._device, torch.float32), classes)
+
+        def part(chunk: slice) -> Samples:
+            return decoded_samples(self.network(codes[chunk]), self._spec)
+
+        at_once = max(2, _CPU_VOXELS // math.prod(self._spec.spatial_shape))
+        if self._device.type != "cpu" or len(codes) <= at_once:
+            return part(slice(None))
+        parts = -(-len(codes) // at_once)
+        return collected(part, len(codes), -(-len(codes) // parts))
 
     def _with_class(self, z: Tensor, classes: Sequence[int] | None) -> Tensor:
         numbers = None if classes is None else torch.tensor(classes, device=self._device)

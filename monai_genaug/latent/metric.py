@@ -140,21 +140,12 @@ class MetricAt:
         """
         return self.factor.diagonal(dim1=1, dim2=2).log().sum(dim=1)
 
-    @cached_property
     @_without_autocast
-    def volume_force(self) -> Tensor:
-        """Gradient of :attr:`log_volume` with respect to z, ``(n, d)``.
+    def force(self, momentum: Tensor) -> Tensor:
+        """Gradient of log_volume - 1/2 rho^T G^-1(z) rho with respect to z.
 
-        d/dz 1/2 log det G^-1 = 1/2 sum_i tr(G M_i) dw_i/dz, and dw_i/dz = (2 / T^2) w_i (c_i - z), hence
-        (1 / T^2) sum_i w_i tr(G M_i) (c_i - z).
-        """
-        metric = torch.cholesky_inverse(self.factor).flatten(1)  # G(z)
-        traces = metric @ self.terms.products.transpose(0, 1)  # tr(G M_i), both are symmetric
-        return self._pull(self.weights * traces)
-
-    @_without_autocast
-    def kinetic_force(self, momentum: Tensor) -> Tensor:
-        """Gradient of 1/2 rho^T G^-1(z) rho with respect to z: (1 / T^2) sum_i w_i (rho^T M_i rho) (c_i - z).
+        d/dz 1/2 log det G^-1 = 1/2 sum_i tr(G M_i) dw_i/dz, and dw_i/dz = (2 / T^2) w_i (c_i - z), hence both together
+        (1 / T^2) sum_i w_i tr((G - rho rho^T) M_i) (c_i - z).
 
         Args:
             momentum: rho ``(n, d)``.
@@ -162,18 +153,21 @@ class MetricAt:
         Returns:
             Tensor ``(n, d)``.
         """
+        dim = self.z.shape[1]
         outer = (momentum[:, :, None] * momentum[:, None, :]).flatten(1)
-        return self._pull(self.weights * (outer @ self.terms.products.transpose(0, 1)))
+        traces = torch.addmm(self._traces, outer, self.terms.products.T, alpha=-1)
+        pulls = (self.weights * traces) @ self.terms._pulls
+        return torch.addcmul(pulls[:, :dim], pulls[:, dim:], self.z, value=-1)
 
     def velocity(self, momentum: Tensor) -> Tensor:
         """G^-1(z) rho of momenta ``(n, d)``."""
         return (self.inverse * momentum[:, None, :]).sum(dim=2)
 
-    def _pull(self, weights: Tensor) -> Tensor:
-        """(1 / T^2) sum_i weights_i (c_i - z), shape ``(n, d)``."""
-        dim = self.z.shape[1]
-        pulls = weights @ self.terms._pulls
-        return torch.addcmul(pulls[:, :dim], pulls[:, dim:], self.z, value=-1)
+    @cached_property
+    @_without_autocast
+    def _traces(self) -> Tensor:
+        """tr(G M_i), both are symmetric, ``(n, N)``."""
+        return torch.cholesky_inverse(self.factor).flatten(1) @ self.terms.products.T
 
 
 def stable_cholesky(matrices: Tensor) -> Tensor:

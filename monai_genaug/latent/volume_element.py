@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The volume element of a metric that no longer changes, prepared for many evaluations.
 
-What ``log_volume`` and ``volume_force`` of :class:`monai_genaug.latent.metric.MetricAt` are, without gradients through
-them, as four matrix products of precomputed tables with everything else in place. The matrices M_i and G are symmetric:
-only the entries of their lower triangles, d (d + 1) / 2, are multiplied.
+What ``log_volume`` of :class:`monai_genaug.latent.metric.MetricAt` and its ``force`` at rest are, without gradients
+through them, as four matrix products of precomputed tables with everything else in place. The matrices M_i and G are
+symmetric: only the entries of their lower triangles, d (d + 1) / 2, are multiplied.
 """
 
 from __future__ import annotations

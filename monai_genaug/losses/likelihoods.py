@@ -26,15 +26,20 @@ def gaussian_log_likelihood(x: Tensor, mean: Tensor, log_variance: Tensor, obser
 
     Args:
         x, mean: images ``(n, c, *spatial)``.
-        log_variance: broadcastable to ``x``.
+        log_variance: of each channel, ``(c,)``.
         observed: ``(n, 1 or c, *spatial)``, 1 where ``x`` was measured and 0 where it was padded; padded elements
             are missing data and leave the likelihood. None: all are observed.
 
     Returns:
         ``(n,)`` in nats.
     """
-    density = -0.5 * ((x - mean) ** 2 * torch.exp(-log_variance) + log_variance + _LOG_TWO_PI)
-    return _total(density, observed)
+    squared = (x - mean).square()
+    if observed is None:
+        count: Tensor | int = squared[0, 0].numel()
+    else:
+        squared, count = squared * observed, observed.flatten(2).sum(dim=2)
+    distance = squared.flatten(2).sum(dim=2) * torch.exp(-log_variance)  # (n, c)
+    return -0.5 * (distance + count * (log_variance + _LOG_TWO_PI)).sum(dim=1)
 
 
 def bernoulli_log_likelihood(x: Tensor, mean: Tensor, observed: Tensor | None = None) -> Tensor:

@@ -19,6 +19,7 @@ from torch.nn.modules.conv import _ConvNd
 from monai_genaug.latent import LatentDistribution
 from monai_genaug.networks.latent_decoder import LatentDecoder
 from monai_genaug.networks.layers.conditional_batch_norm import ConditionalBatchNorm
+from monai_genaug.networks.layers.doubling import doubling_conv
 
 __all__ = ["DCGANGenerator"]
 
@@ -163,5 +164,4 @@ def _doubling(spatial_dims: int, before: int, after: int, upsampling: str) -> nn
     if upsampling == "resize":
         conv = Conv[Conv.CONV, spatial_dims](before, after, 3, padding=1)
         return nn.Sequential(nn.Upsample(scale_factor=2, mode="nearest"), conv)
-    layer: nn.Module = Conv[Conv.CONVTRANS, spatial_dims](before, after, 4, stride=2, padding=1)
-    return layer
+    return doubling_conv(spatial_dims, before, after)

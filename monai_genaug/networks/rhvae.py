@@ -112,10 +112,11 @@ class RHVAE(VAE):
         gamma = self._noise(mean, generator)
         momentum = _solve_transposed(start.factor, gamma) / math.sqrt(self.beta_zero)
         # Tempering multiplies volumes by beta_0^(d/2), which cancels the d/2 log beta_0 of log N(rho_0; 0, G/beta_0).
-        log_q = diagonal_gaussian_log_density(start.z, mean, log_variance) + _momentum_log_density(gamma, start)
+        squared = gamma.square().sum(dim=1)
+        log_q = diagonal_gaussian_log_density(start.z, mean, log_variance) + _momentum_log_density(squared, start)
         end, momentum, image, mask = self._flow(x, observed, start, momentum)
-        whitened = (end.factor * momentum[:, :, None]).sum(dim=1)  # C^T rho
-        log_p = -0.5 * (end.z**2 + math.log(2.0 * math.pi)).sum(dim=1) + _momentum_log_density(whitened, end)
+        squared = (momentum * end.velocity(momentum)).sum(dim=1)  # rho^T G^-1 rho
+        log_p = -0.5 * (end.z**2 + math.log(2.0 * math.pi)).sum(dim=1) + _momentum_log_density(squared, end)
         return self._terms(image, mask, log_q - log_p)
 
     @torch.no_grad()
@@ -136,21 +137,18 @@ class RHVAE(VAE):
         """K tempered generalised leapfrog steps ([A], eq. 10-11, algorithm 1); the last likelihood comes along."""
         half = 0.5 * self.leapfrog_step
         force, image, mask = self._force(x, observed, at.z)
-        free = force + at.volume_force  # -dH/dz but for the kinetic term
         for k in range(1, self.n_leapfrog + 1):
-            # rho' = rho - eps/2 dH/dz(z, rho'), implicit in rho'; dH/dz = kinetic_force - free.
-            start = momentum
+            # rho' = rho - eps/2 dH/dz(z, rho'), implicit in rho'.
+            kicked = torch.add(momentum, force, alpha=half)
             for _ in range(_FIXED_POINT_ITERATIONS):
-                momentum = torch.add(start, free - at.kinetic_force(momentum), alpha=half)
+                momentum = torch.add(kicked, at.force(momentum), alpha=half)
             # z' = z + eps/2 (G^-1(z) + G^-1(z')) rho', implicit in z'.
-            here = there = at.velocity(momentum)
-            for _ in range(_FIXED_POINT_ITERATIONS - 1):
-                there = MetricAt(torch.add(at.z, here + there, alpha=half), at.terms).velocity(momentum)
-            at = MetricAt(torch.add(at.z, here + there, alpha=half), at.terms)
+            drifted = torch.add(at.z, at.velocity(momentum), alpha=half)
+            for _ in range(_FIXED_POINT_ITERATIONS):
+                at = MetricAt(torch.add(drifted, at.velocity(momentum), alpha=half), at.terms)
             force, image, mask = self._force(x, observed, at.z)
             # rho'' = rho' - eps/2 dH/dz(z', rho'), explicit.
-            free = force + at.volume_force
-            momentum = torch.add(momentum, free - at.kinetic_force(momentum), alpha=half)
+            momentum = torch.add(torch.add(momentum, force, alpha=half), at.force(momentum), alpha=half)
             momentum = momentum * (self._sqrt_beta(k - 1) / self._sqrt_beta(k))
         return at, momentum, image, mask
 
@@ -176,6 +174,6 @@ def _solve_transposed(factor: Tensor, vectors: Tensor) -> Tensor:
     return solved[:, :, 0]
 
 
-def _momentum_log_density(whitened: Tensor, at: MetricAt) -> Tensor:
-    """Log N(rho; 0, G) from C^T rho and G^-1 = C C^T: -1/2 |C^T rho|^2 + log det C - d/2 log 2 pi."""
-    return at.log_volume - 0.5 * (whitened**2 + math.log(2.0 * math.pi)).sum(dim=1)
+def _momentum_log_density(squared: Tensor, at: MetricAt) -> Tensor:
+    """Log N(rho; 0, G) from rho^T G^-1 rho: -1/2 rho^T G^-1 rho + 1/2 log det G^-1 - d/2 log 2 pi."""
+    return at.log_volume - 0.5 * (squared + at.z.shape[1] * math.log(2.0 * math.pi))

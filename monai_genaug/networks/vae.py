@@ -118,7 +118,7 @@ class VAE(LatentAutoencoder):
             mean = decoded[:, : self.image_channels]
         if self.likelihood == "gaussian":
             log_variance = self.log_variance.clamp(min=self.log_variance_floor)
-            of_image = gaussian_log_likelihood(image, mean, log_variance.view(-1, *[1] * (x.ndim - 2)), observed)
+            of_image = gaussian_log_likelihood(image, mean, log_variance, observed)
         else:
             of_image = bernoulli_log_likelihood(image, mean, observed)
         if self.mask_classes == 0:

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
-from monai_genaug.generators import LatentGenerator, NetworkGenerator, OutputSpec, VAEGenerator
+from monai_genaug.generators import GeneratorSpec, LatentGenerator, NetworkGenerator, OutputSpec, VAEGenerator
 from monai_genaug.generators.encoder_input import encoder_input
-from monai_genaug.networks import DCGANGenerator
+from monai_genaug.networks import VAE, DCGANGenerator
 from tests.toy import toy_network, toy_spec
 from tests.toy_families import family_generator, family_network, family_spec, pictures
 
@@ -133,3 +134,27 @@ def test_levels_round_images() -> None:
     stepped = NetworkGenerator(network, spec.replace(encodes=(), outputs={"image": output})).sample(range(3))["image"]
     assert set(stepped.unique().tolist()) == {-1.0, 0.0, 1.0}
     torch.testing.assert_close(stepped, (smooth * 2.0).round() - 1.0)
+
+
+class CountingVAE(VAE):
+    """Remembers how many codes came at once."""
+
+    counts: list[int]
+
+    def forward(self, code: Tensor) -> Tensor:
+        self.counts.append(len(code))
+        return super().forward(code)
+
+
+def test_few_large_volumes_are_made_at_once_on_a_cpu() -> None:
+    network = CountingVAE(3, (64, 64, 80), latent_dim=2, channels=(2, 2, 2))
+    network.counts = []
+    image = OutputSpec("image", 1, (0.0, 1.0), "float32")
+    generator = VAEGenerator(network, GeneratorSpec("volumes", {"image": image}, (64, 64, 80), truncation=True))
+    network = generator.network
+    assert isinstance(network, CountingVAE)
+    made = generator.sample(SEEDS[:5])["image"]
+    assert network.counts == [2, 2, 1]
+    with torch.no_grad():
+        expected = network(generator.codes(SEEDS[:5]))
+    torch.testing.assert_close(made, expected, rtol=0, atol=1e-5)

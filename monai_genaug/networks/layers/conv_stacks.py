@@ -11,6 +11,8 @@ import torch
 from monai.networks.layers.factories import Conv
 from torch import Tensor, nn
 
+from monai_genaug.networks.layers.doubling import doubling_conv
+
 __all__ = ["ConvEncoder", "ConvDecoder"]
 
 
@@ -50,12 +52,12 @@ class ConvDecoder(nn.Module):
 
     def __init__(self, spatial_dims: int, channels: Sequence[int], out_channels: int) -> None:
         super().__init__()
-        transposed, conv = Conv[Conv.CONVTRANS, spatial_dims], Conv[Conv.CONV, spatial_dims]
+        conv = Conv[Conv.CONV, spatial_dims]
         blocks: list[nn.Module] = []
         for before, after in pairwise(channels):
-            blocks += [transposed(before, after, 4, stride=2, padding=1), _norm(after), nn.SiLU()]
+            blocks += [doubling_conv(spatial_dims, before, after), _norm(after), nn.SiLU()]
             blocks += [_Residual(conv, after)]
-        blocks += [transposed(channels[-1], out_channels, 4, stride=2, padding=1)]
+        blocks += [doubling_conv(spatial_dims, channels[-1], out_channels)]
         self.blocks = nn.Sequential(*blocks)
 
     def forward(self, features: Tensor) -> Tensor:

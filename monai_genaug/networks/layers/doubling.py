@@ -1,0 +1,69 @@
+# Copyright (c) monai_genaug contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The transposed convolution that doubles an image's size, quick for few output channels too."""
+
+from __future__ import annotations
+
+from monai.networks.utils import pixelshuffle
+from torch import Tensor, nn
+from torch.nn import functional
+
+__all__ = ["DoublingConv2d", "DoublingConv3d", "doubling_conv", "sub_pixel"]
+
+_FEW_CHANNELS = 4
+"""Output channels up to which the sub-pixel form is the quicker one (``benchmarks/doubling.py``)."""
+
+
+class DoublingConv2d(nn.ConvTranspose2d):
+    """Transposed convolution with 4 taps and stride 2 per axis, with few output channels as a sub-pixel convolution.
+
+    Shi et al., "Is the deconvolution layer the same as a convolutional layer?", arXiv 1609.07009: an output position
+    sees 2 of the 4 taps per axis, the even ones or the odd ones. So one convolution with 2 taps makes the outputs of
+    all parities as channels, which are then interleaved. Parameters are those of ``nn.ConvTranspose2d``.
+
+    Args:
+        in_channels, out_channels: as in ``nn.ConvTranspose2d``.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(in_channels, out_channels, 4, stride=2, padding=1)
+
+    def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
+        """``(n, in_channels, *spatial)`` -> ``(n, out_channels, *(2 * spatial))``."""
+        if self.out_channels > _FEW_CHANNELS or output_size is not None:
+            return super().forward(x, output_size)
+        return sub_pixel(x, self.weight, self.bias)
+
+
+class DoublingConv3d(nn.ConvTranspose3d):
+    """As :class:`DoublingConv2d`."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(in_channels, out_channels, 4, stride=2, padding=1)
+
+    def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
+        """``(n, in_channels, *spatial)`` -> ``(n, out_channels, *(2 * spatial))``."""
+        if self.out_channels > _FEW_CHANNELS or output_size is not None:
+            return super().forward(x, output_size)
+        return sub_pixel(x, self.weight, self.bias)
+
+
+def doubling_conv(spatial_dims: int, in_channels: int, out_channels: int) -> nn.Module:
+    """:class:`DoublingConv2d` or :class:`DoublingConv3d`."""
+    return (DoublingConv2d if spatial_dims == 2 else DoublingConv3d)(in_channels, out_channels)
+
+
+def sub_pixel(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """The transposed convolution of ``weight`` ``(in, out, 4, ...)``.
+
+    Per axis, output 2q - 1 is x[q-1] w[2] + x[q] w[0] and output 2q is x[q-1] w[3] + x[q] w[1]: position q of a
+    convolution with the taps w[2 + parity - 2 tap], whose first and last outputs lie outside.
+    """
+    axes, into, out = range(weight.ndim - 2), weight.shape[0], weight.shape[1]
+    taps, parities = [2 + 2 * axis for axis in axes], [3 + 2 * axis for axis in axes]
+    by_parity = weight.reshape(into, out, *[2] * (2 * len(axes))).flip(taps)
+    kernel = by_parity.permute(1, *parities, 0, *taps).reshape(-1, into, *[2] * len(axes))
+    repeated = None if bias is None else bias.repeat_interleave(2 ** len(axes))
+    convolve = functional.conv2d if len(axes) == 2 else functional.conv3d
+    images: Tensor = pixelshuffle(convolve(x, kernel, repeated, padding=1), len(axes), 2)
+    return images[(slice(None), slice(None), *[slice(1, -1) for _ in axes])]

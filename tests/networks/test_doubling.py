@@ -1,0 +1,55 @@
+# Copyright (c) monai_genaug contributors
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from monai_genaug.networks.layers.doubling import DoublingConv2d, DoublingConv3d, doubling_conv
+
+SHAPES = {2: (4, 7), 3: (4, 3, 6)}
+
+
+def transposed(layer: DoublingConv2d | DoublingConv3d, x: Tensor) -> Tensor:
+    convolve = functional.conv_transpose2d if x.ndim == 4 else functional.conv_transpose3d
+    return convolve(x, layer.weight, layer.bias, stride=2, padding=1)
+
+
+def layer_and_input(dims: int, out_channels: int) -> tuple[DoublingConv2d | DoublingConv3d, Tensor]:
+    torch.manual_seed(0)
+    layer = doubling_conv(dims, 5, out_channels).double()
+    assert isinstance(layer, DoublingConv2d if dims == 2 else DoublingConv3d)
+    return layer, torch.randn(2, 5, *SHAPES[dims], dtype=torch.float64, requires_grad=True)
+
+
+@pytest.mark.parametrize("out_channels", [1, 3, 8], ids=["grey", "colour", "features"])
+@pytest.mark.parametrize("dims", [2, 3])
+def test_is_the_transposed_convolution_with_its_derivatives(dims: int, out_channels: int) -> None:
+    layer, x = layer_and_input(dims, out_channels)
+    direction = torch.randn(x.shape, dtype=torch.float64)
+    results = []
+    for y in (layer(x), transposed(layer, x)):
+        gradients = torch.autograd.grad(y.square().sum(), [x, *layer.parameters()], create_graph=True)
+        second = torch.autograd.grad((gradients[0] * direction).sum(), [x, *layer.parameters()])
+        results.append((y, *gradients, *second))
+    torch.testing.assert_close(*results, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_parameters_start_and_are_named_as_those_of_pytorch(dims: int) -> None:
+    torch.manual_seed(3)
+    ours = doubling_conv(dims, 2, 1).state_dict()
+    torch.manual_seed(3)
+    theirs = (nn.ConvTranspose2d if dims == 2 else nn.ConvTranspose3d)(2, 1, 4, stride=2, padding=1).state_dict()
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
+
+
+def test_works_without_a_bias_and_with_an_output_size() -> None:
+    layer, x = layer_and_input(2, 1)
+    size = [9, 15]  # one more than twice: which of the sizes that PyTorch allows
+    expected = functional.conv_transpose2d(x, layer.weight, layer.bias, stride=2, padding=1, output_padding=1)
+    torch.testing.assert_close(layer(x, size), expected)
+    layer.bias = None
+    torch.testing.assert_close(layer(x), transposed(layer, x))
