@@ -98,7 +98,7 @@ class Report:
             "![samples](samples.png)",
             "",
             "One item, eight times through a MONAI chain that begins with "
-            '`RandGenerativeSampled(["image", "label"], generator, prob=0.5)`: '
+            '`RandGenerativeSampled(["image", "label"], generator, prob=0.3)`: '
             f"{sum(self.chain_flags)} of {len(self.chain_flags)} times a new sample took its place.",
             "",
             "![chain](chain.png)",
