@@ -65,5 +65,5 @@ def sub_pixel(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     kernel = by_parity.permute(1, *parities, 0, *taps).reshape(-1, into, *[2] * len(axes))
     repeated = None if bias is None else bias.repeat_interleave(2 ** len(axes))
     convolve = functional.conv2d if len(axes) == 2 else functional.conv3d
-    images: Tensor = pixelshuffle(convolve(x, kernel, repeated, padding=1), len(axes), 2)
-    return images[(slice(None), slice(None), *[slice(1, -1) for _ in axes])]
+    images = pixelshuffle(convolve(x, kernel, repeated, padding=1), len(axes), 2)
+    return functional.pad(images, [-1] * (2 * len(axes)))
