@@ -12,7 +12,6 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from monai_genaug.latent import NormalLatent
 from monai_genaug.latent.draws import standard_normal
@@ -180,27 +179,8 @@ class DiffusionDecoder(LatentDecoder):
         Raises:
             ValueError: an image or mask that does not fit.
         """
-        if image.shape[1:] != (self.image_channels, *self.spatial_shape):
-            needed = ("n", self.image_channels, *self.spatial_shape)
-            raise ValueError(f"image is {tuple(image.shape)}, needed: {needed}.")
-        planes = image.float()
-        if (mask is None) != (self.mask_classes == 0):
-            raise ValueError(
-                f"mask_classes is {self.mask_classes}, the mask is {'missing' if mask is None else 'given'}."
-            )
-        if mask is not None:
-            planes = torch.cat([planes, self._one_hot_mask(mask, len(image))], dim=1)
         low, high = self.image_range
-        return low + (high - low) * planes
-
-    def _one_hot_mask(self, mask: Tensor, count: int) -> Tensor:
-        if mask.shape != (count, 1, *self.spatial_shape):
-            raise ValueError(f"mask is {tuple(mask.shape)}, needed: {(count, 1, *self.spatial_shape)}.")
-        labels = mask[:, 0].long()
-        low, high = int(labels.min()), int(labels.max())
-        if low < 0 or high >= self.mask_classes:
-            raise ValueError(f"mask holds labels from {low} to {high}, allowed: 0 to {self.mask_classes - 1}.")
-        return functional.one_hot(labels, self.mask_classes).movedim(-1, 1).float()
+        return low + (high - low) * self._planes(image, mask)
 
     def _guided(self, x: Tensor, timesteps: Tensor, classes: Tensor | None) -> Tensor:
         if classes is None or self.guidance == 1.0:

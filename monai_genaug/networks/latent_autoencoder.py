@@ -82,24 +82,7 @@ class LatentAutoencoder(LatentDecoder):
         Raises:
             ValueError: a mask or class too many or missing, a wrong shape, or a label that is not allowed.
         """
-        if image.shape[1:] != (self.image_channels, *self.spatial_shape):
-            raise ValueError(
-                f"image is {tuple(image.shape)}, needed: (n, {self.image_channels}, *{self.spatial_shape})."
-            )
-        if (mask is None) != (self.mask_classes == 0):
-            raise ValueError(
-                f"mask_classes is {self.mask_classes}, the mask is {'missing' if mask is None else 'given'}."
-            )
-        if mask is None:
-            return self.with_class_planes(image.float(), classes)
-        if mask.shape != (len(image), 1, *self.spatial_shape):
-            raise ValueError(f"mask is {tuple(mask.shape)}, needed: ({len(image)}, 1, *{self.spatial_shape}).")
-        labels = mask[:, 0].long()
-        low, high = int(labels.min()), int(labels.max())
-        if low < 0 or high >= self.mask_classes:
-            raise ValueError(f"mask holds labels from {low} to {high}, allowed: 0 to {self.mask_classes - 1}.")
-        one_hot = functional.one_hot(labels, self.mask_classes).movedim(-1, 1)
-        return self.with_class_planes(torch.cat([image.float(), one_hot.float()], dim=1), classes)
+        return self.with_class_planes(self._planes(image, mask), classes)
 
     def with_class_planes(self, x: Tensor, classes: Tensor | None = None) -> Tensor:
         """Adds the one-hot class to ``(n, channels, *spatial_shape)``, one constant plane per class."""

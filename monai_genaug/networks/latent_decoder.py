@@ -109,6 +109,34 @@ class LatentDecoder(nn.Module, ABC):
             return z
         return torch.cat([z, functional.one_hot(classes, self.n_classes).to(z)], dim=1)
 
+    def _planes(self, image: Tensor, mask: Tensor | None) -> Tensor:
+        """Image and one-hot label map, ``(n, image_channels + mask_classes, *spatial_shape)``, float32.
+
+        Args:
+            image: ``(n, image_channels, *spatial_shape)``.
+            mask: ``(n, 1, *spatial_shape)`` with labels 0 to ``mask_classes - 1`` in any dtype; None without masks.
+
+        Raises:
+            ValueError: a mask too many or missing, a wrong shape, or a label that is not allowed.
+        """
+        if image.shape[1:] != (self.image_channels, *self.spatial_shape):
+            needed = ("n", self.image_channels, *self.spatial_shape)
+            raise ValueError(f"image is {tuple(image.shape)}, needed: {needed}.")
+        if (mask is None) != (self.mask_classes == 0):
+            raise ValueError(
+                f"mask_classes is {self.mask_classes}, the mask is {'missing' if mask is None else 'given'}."
+            )
+        if mask is None:
+            return image.float()
+        if mask.shape != (len(image), 1, *self.spatial_shape):
+            raise ValueError(f"mask is {tuple(mask.shape)}, needed: {(len(image), 1, *self.spatial_shape)}.")
+        labels = mask[:, 0].long()
+        low, high = int(labels.min()), int(labels.max())
+        if low < 0 or high >= self.mask_classes:
+            raise ValueError(f"mask holds labels from {low} to {high}, allowed: 0 to {self.mask_classes - 1}.")
+        one_hot = functional.one_hot(labels, self.mask_classes).movedim(-1, 1)
+        return torch.cat([image.float(), one_hot.float()], dim=1)
+
     def _check_classes(self, classes: Tensor | None, count: int) -> None:
         if (classes is None) != (self.n_classes == 0):
             raise ValueError(
