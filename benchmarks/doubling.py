@@ -36,7 +36,7 @@ def rows(quick: bool = False) -> list[Row]:
 def _rows_of(title: str, quick: bool) -> list[Row]:
     count, before, after, size = CASES[title]
     layer = doubling_conv(len(size), before, after)
-    weight, bias = (parameter.detach().requires_grad_() for parameter in layer.parameters())
+    weight, bias = layer.parameters()
     x = torch.rand(1 if quick else count, before, *size, requires_grad=True)
     convolve = torch.conv_transpose2d if len(size) == 2 else torch.conv_transpose3d
     forms: dict[str, Callable[[], Tensor]] = {

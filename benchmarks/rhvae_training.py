@@ -21,6 +21,7 @@ from importlib.util import find_spec
 from typing import Any
 
 import torch
+from monai.networks.layers.factories import Conv
 from torch import Tensor, nn
 
 from benchmarks.timing import Row, alternate, show, time_row
@@ -146,7 +147,7 @@ def _of_pytorch(network: RHVAE) -> RHVAE:
     for parent in list(network.modules()):
         for name, layer in list(parent.named_children()):
             if isinstance(layer, DoublingConv2d | DoublingConv3d):
-                kind = nn.ConvTranspose2d if isinstance(layer, DoublingConv2d) else nn.ConvTranspose3d
+                kind = Conv[Conv.CONVTRANS, len(network.spatial_shape)]
                 plain = kind(layer.in_channels, layer.out_channels, 4, stride=2, padding=1)
                 plain.load_state_dict(layer.state_dict())
                 setattr(parent, name, plain)

@@ -100,8 +100,6 @@ class SampleGenerator(ABC):
             return {name: made[name] for name in self.spec.outputs}
 
         with torch.no_grad():
-            if len(numbers) <= self.batch_size:
-                return part(slice(None))
             return collected(part, len(numbers), self.batch_size)
 
     def preprocessing(self, keys: Sequence[str], load: bool = True, outputs: Sequence[str] | None = None) -> Compose:
@@ -126,11 +124,13 @@ def collected(part: Callable[[slice], Samples], count: int, size: int) -> Sample
     """``count`` samples in memory that is taken once, so that what parts of ``size`` were made in can be used again.
 
     Args:
-        part: makes the samples of a slice.
+        part: makes the samples of a slice; where one is enough, they are returned as they are.
 
     Raises:
         ValueError: a part has not the shape that it must have.
     """
+    if count <= size:
+        return part(slice(None))
     whole: Samples = {}
     for start in range(0, count, size):
         chunk = slice(start, start + size)

@@ -10,7 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from monai_genaug.generators.base import POSTERIOR_STREAM, LatentGenerator, Samples, checked_seeds
+from monai_genaug.generators.base import POSTERIOR_STREAM, LatentGenerator, Samples, checked_seeds, collected
 from monai_genaug.generators.class_labels import ClassLabel, resolve_class_labels
 from monai_genaug.generators.encoder_input import encoder_input
 from monai_genaug.generators.network import NetworkGenerator
@@ -92,12 +92,12 @@ class VAEGenerator(NetworkGenerator, LatentGenerator):
         if not z.isfinite().all():
             raise ValueError("z holds NaN or infinite values.")
         classes = resolve_class_labels(class_label, len(z), self._spec)
+
+        def part(chunk: slice) -> Samples:
+            return self._decode(z[chunk], None if classes is None else classes[chunk])
+
         with torch.no_grad():
-            parts = []
-            for start in range(0, len(z), self.batch_size):
-                chunk = slice(start, start + self.batch_size)
-                parts.append(self._decode(z[chunk], None if classes is None else classes[chunk]))
-        return {name: torch.cat([part[name] for part in parts]) for name in self._spec.outputs}
+            return collected(part, len(z), self.batch_size)
 
     def sample_latent(
         self, seeds: Sequence[int], class_label: ClassLabel | Sequence[ClassLabel] | None = None, truncation: float = 1

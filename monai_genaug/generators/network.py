@@ -120,11 +120,11 @@ class NetworkGenerator(SampleGenerator):
         def part(chunk: slice) -> Samples:
             return decoded_samples(self.network(codes[chunk]), self._spec)
 
-        at_once = max(2, _CPU_VOXELS // math.prod(self._spec.spatial_shape))
-        if self._device.type != "cpu" or len(codes) <= at_once:
-            return part(slice(None))
-        parts = -(-len(codes) // at_once)
-        return collected(part, len(codes), -(-len(codes) // parts))
+        at_once = len(codes)
+        if self._device.type == "cpu":
+            at_once = max(2, _CPU_VOXELS // math.prod(self._spec.spatial_shape))
+        n_parts = math.ceil(len(codes) / at_once)
+        return collected(part, len(codes), math.ceil(len(codes) / n_parts))
 
     def _with_class(self, z: Tensor, classes: Sequence[int] | None) -> Tensor:
         numbers = None if classes is None else torch.tensor(classes, device=self._device)

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from monai_genaug.data.batch_keys import BatchKeys
 from monai_genaug.generators import current_rank
+from monai_genaug.generators.winning_labels import winning_labels
 from monai_genaug.latent.draws import standard_normal
 from monai_genaug.networks import LatentAutoencoder, LatentDecoder
 from monai_genaug.plotting import sample_grid
@@ -97,10 +98,8 @@ class SampleGridHandler:
         device = next(self.network.parameters()).device
         chosen = [self.items[i] for i in range(min(self.count // 2 or 1, len(self.items)))]
         x, _ = self.keys.read(list_data_collate(chosen), self.network, device)
-        channels, labels = self.network.image_channels, self.network.mask_classes
-        originals = {"image": x[:, :channels].cpu()}
-        if labels:
-            originals["mask"] = x[:, channels : channels + labels].argmax(dim=1, keepdim=True).cpu()
+        made = self.network.image_channels + self.network.mask_classes  # the rest says the class
+        originals = decoded_parts(x[:, :made].cpu(), self.network)
         draw_pairs(originals, self._decode(self.network, self.network.code_of(x)), path)
 
 
@@ -109,7 +108,7 @@ def decoded_parts(decoded: Tensor, network: LatentDecoder) -> dict[str, Tensor]:
     channels = network.image_channels
     samples = {"image": decoded[:, :channels]}
     if network.mask_classes:
-        samples["mask"] = decoded[:, channels:].argmax(dim=1, keepdim=True)
+        samples["mask"] = winning_labels(decoded[:, channels:], torch.int64)
     return samples
 
 

@@ -143,9 +143,11 @@ class RHVAE(VAE):
             for _ in range(_FIXED_POINT_ITERATIONS):
                 momentum = torch.add(kicked, at.force(momentum), alpha=half)
             # z' = z + eps/2 (G^-1(z) + G^-1(z')) rho', implicit in z'.
-            drifted = torch.add(at.z, at.velocity(momentum), alpha=half)
+            velocity = at.velocity(momentum)
+            drifted = torch.add(at.z, velocity, alpha=half)
             for _ in range(_FIXED_POINT_ITERATIONS):
-                at = MetricAt(torch.add(drifted, at.velocity(momentum), alpha=half), at.terms)
+                at = MetricAt(torch.add(drifted, velocity, alpha=half), at.terms)
+                velocity = at.velocity(momentum)
             force, image, mask = self._force(x, observed, at.z)
             # rho'' = rho' - eps/2 dH/dz(z', rho'), explicit.
             momentum = torch.add(torch.add(momentum, force, alpha=half), at.force(momentum), alpha=half)

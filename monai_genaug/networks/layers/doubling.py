@@ -7,6 +7,7 @@ from __future__ import annotations
 from monai.networks.utils import pixelshuffle
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.modules.conv import _ConvTransposeNd
 
 __all__ = ["DoublingConv2d", "DoublingConv3d", "doubling_conv", "sub_pixel"]
 
@@ -14,38 +15,34 @@ _FEW_CHANNELS = 4
 """Output channels up to which the sub-pixel form is the quicker one (``benchmarks/doubling.py``)."""
 
 
-class DoublingConv2d(nn.ConvTranspose2d):
+class _DoublingConv(_ConvTransposeNd):
     """Transposed convolution with 4 taps and stride 2 per axis, with few output channels as a sub-pixel convolution.
 
     Shi et al., "Is the deconvolution layer the same as a convolutional layer?", arXiv 1609.07009: an output position
     sees 2 of the 4 taps per axis, the even ones or the odd ones. So one convolution with 2 taps makes the outputs of
-    all parities as channels, which are then interleaved. Parameters are those of ``nn.ConvTranspose2d``.
+    all parities as channels, which are then interleaved. Parameters are those of PyTorch's layer.
 
     Args:
         in_channels, out_channels: as in ``nn.ConvTranspose2d``.
     """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
-        super().__init__(in_channels, out_channels, 4, stride=2, padding=1)
+        super().__init__(in_channels, out_channels, 4, stride=2, padding=1)  # type: ignore[call-arg]
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
         """``(n, in_channels, *spatial)`` -> ``(n, out_channels, *(2 * spatial))``."""
         if self.out_channels > _FEW_CHANNELS or output_size is not None:
-            return super().forward(x, output_size)
+            made: Tensor = super().forward(x, output_size)
+            return made
         return sub_pixel(x, self.weight, self.bias)
 
 
-class DoublingConv3d(nn.ConvTranspose3d):
-    """As :class:`DoublingConv2d`."""
+class DoublingConv2d(_DoublingConv, nn.ConvTranspose2d):
+    """:class:`_DoublingConv` of images ``(n, in_channels, height, width)``."""
 
-    def __init__(self, in_channels: int, out_channels: int) -> None:
-        super().__init__(in_channels, out_channels, 4, stride=2, padding=1)
 
-    def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
-        """``(n, in_channels, *spatial)`` -> ``(n, out_channels, *(2 * spatial))``."""
-        if self.out_channels > _FEW_CHANNELS or output_size is not None:
-            return super().forward(x, output_size)
-        return sub_pixel(x, self.weight, self.bias)
+class DoublingConv3d(_DoublingConv, nn.ConvTranspose3d):
+    """:class:`_DoublingConv` of volumes ``(n, in_channels, depth, height, width)``."""
 
 
 def doubling_conv(spatial_dims: int, in_channels: int, out_channels: int) -> nn.Module:
