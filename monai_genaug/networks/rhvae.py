@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor
@@ -20,6 +21,7 @@ from monai_genaug.latent.metric import MetricAt, MetricTerms, pack_products
 from monai_genaug.losses import diagonal_gaussian_log_density
 from monai_genaug.networks.layers.conv_stacks import pooled
 from monai_genaug.networks.layers.metric_factor import MetricFactor
+from monai_genaug.networks.layers.second_derivatives import ClosedSecondDerivatives
 from monai_genaug.networks.vae import VAE
 
 __all__ = ["RHVAE"]
@@ -158,7 +160,8 @@ class RHVAE(VAE):
         """Gradient of log p(x, z) with respect to z, at most ``max_force`` long, and the two log likelihoods."""
         with torch.enable_grad():
             point = z if z.requires_grad else z.detach().requires_grad_()
-            image, mask = self.log_likelihood(x, point, observed)
+            with ClosedSecondDerivatives() if self.second_order else nullcontext():
+                image, mask = self.log_likelihood(x, point, observed)
             joint = (image + mask).sum() - 0.5 * (point**2).sum()
             (force,) = torch.autograd.grad(joint, point, create_graph=self.second_order, retain_graph=True)
         norm = force.norm(dim=1, keepdim=True)
