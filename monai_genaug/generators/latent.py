@@ -14,6 +14,7 @@ from monai_genaug.generators.base import POSTERIOR_STREAM, LatentGenerator, Samp
 from monai_genaug.generators.class_labels import ClassLabel, resolve_class_labels
 from monai_genaug.generators.encoder_input import encoder_input
 from monai_genaug.generators.network import NetworkGenerator
+from monai_genaug.generators.single_volume import quick_single_volumes
 from monai_genaug.generators.spec import GeneratorSpec
 from monai_genaug.latent.draws import standard_normal
 from monai_genaug.networks import LatentAutoencoder, LatentDecoder
@@ -71,13 +72,14 @@ class VAEGenerator(NetworkGenerator, LatentGenerator):
             noise = None
             if numbers is not None:
                 noise = standard_normal(numbers, network.noise_dim, stream=POSTERIOR_STREAM).to(x)
-            parts = [
-                network.encode(
-                    x[start : start + self.batch_size],
-                    None if noise is None else noise[start : start + self.batch_size],
-                )
-                for start in range(0, len(x), self.batch_size)
-            ]
+            with quick_single_volumes(self._spec, self._device):
+                parts = [
+                    network.encode(
+                        x[start : start + self.batch_size],
+                        None if noise is None else noise[start : start + self.batch_size],
+                    )
+                    for start in range(0, len(x), self.batch_size)
+                ]
         return torch.cat(parts).float()
 
     def decode(self, z: Tensor, class_label: ClassLabel | Sequence[ClassLabel] | None = None) -> Samples:

@@ -22,6 +22,7 @@ from monai_genaug.generators.decoder_inputs import Condition, DecoderInputs
 from monai_genaug.generators.decoder_probe import check_decoder
 from monai_genaug.generators.lazy_loading import loading_lock, refuse_gpu_after_fork
 from monai_genaug.generators.network_file import NetworkFile
+from monai_genaug.generators.single_volume import quick_single_volumes
 from monai_genaug.generators.spec import GeneratorSpec
 from monai_genaug.latent import LatentDistribution
 from monai_genaug.weights import state_sha256
@@ -144,7 +145,9 @@ class ModuleGenerator(SampleGenerator):
         return {name: torch.cat([part[name] for part in parts]) for name in self._spec.outputs}
 
     def _run(self, seeds: list[int], classes: list[int] | None, truncation: float = 1.0) -> Decoded:
-        decoded: Decoded = self.decoder(*self._inputs.arguments(seeds, classes, truncation, self._device))
+        arguments = self._inputs.arguments(seeds, classes, truncation, self._device)
+        with quick_single_volumes(self._spec, self._device):
+            decoded: Decoded = self.decoder(*arguments)
         return decoded
 
     def _identity(self) -> str:

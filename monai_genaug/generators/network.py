@@ -20,6 +20,7 @@ from monai_genaug.generators.bundle_reference import BundleReference
 from monai_genaug.generators.class_labels import ClassLabel, resolve_class_labels
 from monai_genaug.generators.decoded_samples import decoded_samples
 from monai_genaug.generators.lazy_loading import loading_lock, refuse_gpu_after_fork
+from monai_genaug.generators.single_volume import quick_single_volumes
 from monai_genaug.generators.spec import GeneratorSpec
 from monai_genaug.networks import LatentDecoder
 from monai_genaug.weights import state_sha256
@@ -124,7 +125,8 @@ class NetworkGenerator(SampleGenerator):
         if self._device.type == "cpu":
             at_once = max(2, _CPU_VOXELS // math.prod(self._spec.spatial_shape))
         n_parts = math.ceil(len(codes) / at_once)
-        return collected(part, len(codes), math.ceil(len(codes) / n_parts))
+        with quick_single_volumes(self._spec, self._device):
+            return collected(part, len(codes), math.ceil(len(codes) / n_parts))
 
     def _with_class(self, z: Tensor, classes: Sequence[int] | None) -> Tensor:
         numbers = None if classes is None else torch.tensor(classes, device=self._device)
