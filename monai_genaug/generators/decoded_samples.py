@@ -86,6 +86,8 @@ def _check_shape(decoded: Tensor, channels: int, spec: GeneratorSpec, what: str)
 def _image(values: Tensor, output: OutputSpec, decoder_range: tuple[float, float]) -> Tensor:
     low, high = output.value_range
     first, last = decoder_range
+    if output.levels is None and decoder_range == (low, high):
+        return values.float().clamp(low, high)
     unit = values.float() if decoder_range == (0.0, 1.0) else (values.float() - first) / (last - first)
     if output.levels is not None:
         unit = (unit * (output.levels - 1)).round() / (output.levels - 1)

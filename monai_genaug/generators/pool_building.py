@@ -68,8 +68,8 @@ def build_pool(
         folder: the pool, in an existing folder.
         seed: item i is made from ``derive_seed("pool", seed, i)``.
         truncation: passed to the generator.
-        block_size: items that are written at once; None: 32, or as many as make 4 MiB where these are more, up to
-            1,024. A block is written while the next one is made. Killing the process loses one block, and what was made
+        block_size: items that are written at once; None: 32 or a multiple of it, of not more than 4 MiB and 1,024
+            items. A block is written while the next one is made. Killing the process loses one block, and what was made
             of the next one while it was written (per rank).
         dtype: how images are stored, ``"float32"``, ``"float16"`` or ``"uint8"`` (256 levels over the value range);
             they are read as float32. Masks keep their type.

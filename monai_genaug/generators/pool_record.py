@@ -181,7 +181,10 @@ def resolve_plan(plan: int | Mapping[ClassLabel, int], spec: GeneratorSpec) -> t
 
 
 def usual_block_size(spec: GeneratorSpec, dtype: StorageType) -> int:
-    """Items per block: 32, or as many as make 4 MiB where these are more, up to 1,024."""
+    """Items per block: 32 or a multiple of it, of not more than 4 MiB and 1,024 items.
+
+    Generators make 32 at once, and a last part of few would take them as long.
+    """
     channels = {name: (output.channels, stored_dtype(output, dtype)) for name, output in spec.outputs.items()}
     item = sum(number * kind.itemsize for number, kind in channels.values()) * math.prod(spec.spatial_shape)
-    return min(max(32, _BLOCK_BYTES // item), 1024)
+    return 32 * min(max(1, _BLOCK_BYTES // (32 * item)), 32)
