@@ -25,6 +25,7 @@ from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
+from random import Random
 from statistics import median
 from typing import TypeVar
 
@@ -86,7 +87,8 @@ class Row:
 def alternate(runs: Mapping[str, Callable[[], object]], repeats: int = 5, warm_up: int = 1) -> dict[str, list[float]]:
     """Seconds of every repetition of every run.
 
-    The runs take turns, so that a noisy machine hits all of them alike.
+    The runs take turns, so that a noisy machine hits all of them alike, and each time in another order, so that none
+    always meets the caches and the memory that the same other one left.
 
     Args:
         runs: name -> what is timed.
@@ -97,10 +99,11 @@ def alternate(runs: Mapping[str, Callable[[], object]], repeats: int = 5, warm_u
         for run in runs.values():
             run()
     seconds: dict[str, list[float]] = {name: [] for name in runs}
+    shuffled = Random(0)
     for _ in range(repeats):
-        for name, run in runs.items():
+        for name in shuffled.sample(list(runs), len(runs)):
             start = time.perf_counter()
-            run()
+            runs[name]()
             seconds[name].append(time.perf_counter() - start)
     return seconds
 

@@ -23,9 +23,11 @@ from benchmarks.timing import (
 
 def test_runs_take_turns_after_the_warm_up() -> None:
     calls: list[str] = []
-    seconds = alternate({name: partial(calls.append, name) for name in "ab"}, repeats=3, warm_up=2)
-    assert calls == ["a", "b"] * 5
-    assert {name: len(taken) for name, taken in seconds.items()} == {"a": 3, "b": 3}
+    seconds = alternate({name: partial(calls.append, name) for name in "ab"}, repeats=8, warm_up=2)
+    turns = ["".join(pair) for pair in zip(calls[::2], calls[1::2], strict=True)]
+    assert turns[:2] == ["ab", "ab"]
+    assert set(turns[2:]) == {"ab", "ba"}
+    assert {name: len(taken) for name, taken in seconds.items()} == {"a": 8, "b": 8}
     assert min(seconds["a"]) >= 0
 
 
