@@ -49,7 +49,7 @@ def _rows_of(name: str, quick: bool) -> list[Row]:
             "SyntheticDataset, built and read": partial(_data_set, generator, pool.record.plan),
             "pool, every item read": partial(_read, pool),
         }
-        seconds = alternate(runs, 1 if quick else 5)
+        seconds = alternate(runs, 1 if quick else 7)
     raw = seconds.pop("raw network")
     bars = {"sample": BAR, "SyntheticDataset, built and read": BAR}
     title = f"{spec.name}, {' x '.join(map(str, spec.spatial_shape))}"

@@ -20,6 +20,7 @@ from monai_genaug.generators.base import SampleGenerator, Samples
 from monai_genaug.generators.decoded_samples import Decoded, decoded_samples
 from monai_genaug.generators.decoder_inputs import Condition, DecoderInputs
 from monai_genaug.generators.decoder_probe import check_decoder
+from monai_genaug.generators.freed_memory import keep_freed_memory
 from monai_genaug.generators.lazy_loading import loading_lock, refuse_gpu_after_fork
 from monai_genaug.generators.network_file import NetworkFile
 from monai_genaug.generators.single_volume import quick_single_volumes
@@ -179,6 +180,8 @@ class ModuleGenerator(SampleGenerator):
 
 
 def _frozen(decoder: AnyDecoder, device: torch.device) -> nn.Module:
+    if device.type == "cpu":
+        keep_freed_memory()
     with torch.no_grad():  # a copy of a ScriptModule would have a gradient otherwise
         module: nn.Module = decoder.module() if isinstance(decoder, ExportedProgram) else copy.deepcopy(decoder)
     with suppress(NotImplementedError):  # an exported program is what it was when it was exported

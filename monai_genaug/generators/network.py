@@ -19,6 +19,7 @@ from monai_genaug.generators.base import SampleGenerator, Samples, checked_seeds
 from monai_genaug.generators.bundle_reference import BundleReference
 from monai_genaug.generators.class_labels import ClassLabel, resolve_class_labels
 from monai_genaug.generators.decoded_samples import decoded_samples
+from monai_genaug.generators.freed_memory import keep_freed_memory
 from monai_genaug.generators.lazy_loading import loading_lock, refuse_gpu_after_fork
 from monai_genaug.generators.single_volume import quick_single_volumes
 from monai_genaug.generators.spec import GeneratorSpec
@@ -166,6 +167,8 @@ class NetworkGenerator(SampleGenerator):
 
 
 def _frozen(network: LatentDecoder, device: torch.device) -> LatentDecoder:
+    if device.type == "cpu":
+        keep_freed_memory()
     return network.eval().requires_grad_(False).to(device)
 
 

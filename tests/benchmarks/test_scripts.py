@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,18 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import contract_cost, gpu, imports, large_pool, loader_throughput, metrics, pool_build
+from benchmarks import __main__ as runner
+from benchmarks import (
+    contract_cost,
+    freed_memory,
+    gpu,
+    imports,
+    large_pool,
+    loader_throughput,
+    metrics,
+    pool_build,
+    second_derivatives,
+)
 from benchmarks.timing import Row
 from tests.toy import toy_generator, write_toy_bundle
 
@@ -83,6 +95,21 @@ def test_metrics() -> None:
     rows = metrics.rows(quick=True)
     assert {"frechet", "precision and density", "vendi", "kernel", "realism"} <= set(_what(rows))
     assert (rows[0].other, rows[0].at_least) == ("MONAI's FIDMetric", 500)
+
+
+def test_freed_memory() -> None:
+    rows = freed_memory.rows(quick=True, apart=_here)
+    assert _what(rows) == list(freed_memory.COUNTS)
+    assert all(" pages, then " in row.note for row in rows)
+
+
+def test_second_derivatives() -> None:
+    assert _what(second_derivatives.rows(quick=True)) == list(second_derivatives.CASES)
+
+
+def test_the_page_lists_all_benchmarks() -> None:
+    page = (runner.FOLDER.parent / "docs" / "results" / "benchmarks.md").read_text()
+    assert re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE) == runner.names()
 
 
 def test_gpu_or_none() -> None:
