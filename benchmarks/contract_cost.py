@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the contract costs: samples of shipped generators beside their raw networks.
 
-The raw network decodes ready codes in batches of 32, without gradients; ``sample`` starts from seeds, and the data set
-builds its pool in a temporary folder and reads every item once.
+The raw network is that of the bundle, as PyTorch loads it: it decodes ready codes in batches of 32, without gradients.
+``sample`` starts from seeds, and the data set builds its pool in a temporary folder and reads every item once.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from torch import Tensor
 
 from benchmarks.timing import Row, alternate, rate_row, show
 from monai_genaug import SyntheticDataset, build_pool, load_generator
+from monai_genaug.generators.bundle_reference import BundleReference
+from monai_genaug.generators.loading import bundle_folder
 
 NAMES = ("chest_xray_cvae", "chest_xray_cgan", "skin_lesion_dcgan", "hippocampus_mri_rhvae")
 BATCH_SIZE = 32
@@ -37,16 +39,17 @@ def _rows_of(name: str, quick: bool) -> list[Row]:
     spec = generator.spec
     count = (1024 if len(spec.spatial_shape) == 2 else 32) if not quick else 2
     label = None if spec.classes is None else min(spec.classes)
+    plan: Any = count if label is None else {label: count}
     generator.batch_size = BATCH_SIZE
     codes = generator.codes(range(count), label)
     with TemporaryDirectory() as folder:
-        pool = build_pool(generator, count if label is None else {label: count}, Path(folder) / "pool", progress=False)
+        pool = build_pool(generator, plan, Path(folder) / "pool", progress=False)
         runs: dict[str, Callable[[], object]] = {
-            "raw network": partial(_decode, generator.network, codes),
+            "raw network": partial(_decode, _as_loaded(name), codes),
             "codes": partial(generator.codes, range(count), label),
             "sample": partial(generator.sample, range(count), label),
             "sample, one seed per call": partial(_one_by_one, generator, count, label),
-            "SyntheticDataset, built and read": partial(_data_set, generator, pool.record.plan),
+            "SyntheticDataset, built and read": partial(_data_set, generator, plan),
             "pool, every item read": partial(_read, pool),
         }
         seconds = alternate(runs, 1 if quick else 7)
@@ -57,6 +60,12 @@ def _rows_of(name: str, quick: bool) -> list[Row]:
         rate_row(f"{title}: {what}", taken, "sample", count, "raw network", raw, bars.get(what))
         for what, taken in seconds.items()
     ]
+
+
+def _as_loaded(name: str) -> torch.nn.Module:
+    """The network of a bundle."""
+    folder = Path(name) if Path(name).is_dir() else bundle_folder(name)
+    return BundleReference.read(folder).build_network().eval()
 
 
 def _decode(network: torch.nn.Module, codes: Tensor) -> None:
@@ -70,11 +79,10 @@ def _one_by_one(generator: Any, count: int, label: int | None) -> None:
         generator.sample([seed], label)
 
 
-def _data_set(generator: Any, plan: Sequence[tuple[int | None, int]]) -> None:
+def _data_set(generator: Any, plan: Any) -> None:
     """A pool in a temporary folder, which goes at the end."""
-    classes = dict(plan)
     with redirect_stderr(StringIO()):  # the pool's progress
-        _read(SyntheticDataset(generator, classes.get(None, classes)))
+        _read(SyntheticDataset(generator, plan))
 
 
 def _read(items: Any) -> None:

@@ -33,10 +33,11 @@ def decoded_samples(decoded: Decoded, spec: GeneratorSpec, decoder_range: tuple[
         ValueError: another shape, or an output that is missing; the text names both sides.
     """
     parts = _parts(decoded, spec)
-    return {
+    samples = {
         name: _image(parts[name], output, decoder_range) if output.kind == "image" else _labels(parts[name], output)
         for name, output in spec.outputs.items()
     }
+    return {name: values.contiguous() for name, values in samples.items()}
 
 
 def image_parts(decoded: Decoded, spec: GeneratorSpec) -> list[Tensor]:

@@ -17,13 +17,14 @@ from typing_extensions import Self
 
 from monai_genaug.generators.base import SampleGenerator, Samples, checked_seeds, collected
 from monai_genaug.generators.bundle_reference import BundleReference
+from monai_genaug.generators.channels_last import lay_channels_last
 from monai_genaug.generators.class_labels import ClassLabel, resolve_class_labels
 from monai_genaug.generators.decoded_samples import decoded_samples
 from monai_genaug.generators.freed_memory import keep_freed_memory
 from monai_genaug.generators.lazy_loading import loading_lock, refuse_gpu_after_fork
 from monai_genaug.generators.single_volume import quick_single_volumes
 from monai_genaug.generators.spec import GeneratorSpec
-from monai_genaug.networks import LatentDecoder
+from monai_genaug.networks import DiffusionDecoder, LatentDecoder
 from monai_genaug.weights import state_sha256
 
 __all__ = ["NetworkGenerator"]
@@ -169,6 +170,8 @@ class NetworkGenerator(SampleGenerator):
 def _frozen(network: LatentDecoder, device: torch.device) -> LatentDecoder:
     if device.type == "cpu":
         keep_freed_memory()
+        if not isinstance(network, DiffusionDecoder):
+            lay_channels_last(network)
     return network.eval().requires_grad_(False).to(device)
 
 
