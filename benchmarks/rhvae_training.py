@@ -6,7 +6,8 @@ Both compute the loss, its gradient and a step of Adam. Ours is the whole lower 
 flow; pythae's leaves out the momentum's entropy and takes the forces of two of the three leapfrog equations as
 constants. With a first-order force ours takes all of them so. The dense networks are pythae's default ones for 28 × 28
 images (but for the metric's, which reads the encoder's features on both sides), the convolutional ones those of our
-bundles; pythae's copy of these consists of PyTorch's own layers, ours of our forms of them.
+bundles; pythae's copy of these consists of PyTorch's own layers, ours of our forms of them. Codes have d dimensions:
+16 is our default, 24 what the bundle of hippocampi has.
 
 ``python -m benchmarks.rhvae_training [--quick]``; needs pythae (``pip install monai-genaug[bench]``).
 """
@@ -30,7 +31,6 @@ from monai_genaug.networks.layers.conv_stacks import pooled
 from monai_genaug.networks.layers.doubling import DoublingConv2d, DoublingConv3d
 from monai_genaug.networks.layers.metric_factor import MetricFactor
 
-LATENT_DIM = 10
 HIDDEN = 512  # of the dense networks
 
 
@@ -38,24 +38,31 @@ HIDDEN = 512  # of the dense networks
 class Case:
     """Sizes, and how many times as fast as pythae's the full step and the first-order one should be."""
 
-    name: str
     batch_size: int
     shape: tuple[int, ...]
     channels: tuple[int, ...]
+    latent_dim: int
     full: float
     first_order: float
     dense: bool = False
 
+    @property
+    def name(self) -> str:
+        """Of the rows."""
+        sizes = " × ".join(map(str, (self.batch_size, *self.shape)))
+        kind = "dense" if self.dense else "convolutional"
+        return f"{len(self.shape)}D, {sizes}, {kind}, d = {self.latent_dim}"
+
     def network(self, kind: type[VAE]) -> Any:
         """A network with the case's layers."""
-        network = kind(len(self.shape), self.shape, latent_dim=LATENT_DIM, channels=self.channels)
+        network = kind(len(self.shape), self.shape, latent_dim=self.latent_dim, channels=self.channels)
         return _densely(network) if self.dense else network
 
 
 CASES = (
-    Case("2D, 64 × 28 × 28, dense", 64, (28, 28), (16, 32), 2.5, 4.0, dense=True),
-    Case("2D, 64 × 28 × 28, convolutional", 64, (28, 28), (16, 32), 2.5, 4.0),
-    Case("3D, 8 × 32 × 48 × 32, convolutional", 8, (32, 48, 32), (16, 32, 64), 2.0, 4.0),
+    *(Case(64, (28, 28), (16, 32), d, 2.5, 4.0, dense=True) for d in (10, 16)),
+    *(Case(64, (28, 28), (16, 32), d, 2.5, 4.0) for d in (10, 16)),
+    *(Case(8, (32, 48, 32), (16, 32, 64), d, 2.0, 4.0) for d in (10, 24)),
 )
 
 
@@ -100,7 +107,7 @@ def pythae_step(network: RHVAE, x: Tensor) -> Callable[[], None]:
     """pythae's step on the parts of a network of ours."""
     from pythae import models
 
-    config = models.RHVAEConfig(input_dim=tuple(x.shape[1:]), latent_dim=LATENT_DIM, reconstruction_loss="mse")
+    config = models.RHVAEConfig(input_dim=tuple(x.shape[1:]), latent_dim=network.latent_dim, reconstruction_loss="mse")
     model = models.RHVAE(config, *_parts(network)).train()
     return _step(model, lambda: model({"data": x}).loss)
 
@@ -129,16 +136,16 @@ def _step(network: nn.Module, loss: Callable[[], Tensor]) -> Callable[[], None]:
 
 def _densely(network: VAE) -> VAE:
     """The network with dense layers of :data:`HIDDEN` features in place of its convolutions."""
-    shape = (1, *network.spatial_shape)
+    shape, latent_dim = (1, *network.spatial_shape), network.latent_dim
     features = nn.Unflatten(1, (HIDDEN, *[1] * len(network.spatial_shape)))
     network.encoder = nn.Sequential(
         nn.Flatten(), nn.Linear(math.prod(network.spatial_shape), HIDDEN), nn.ReLU(), features
     )
-    network.to_posterior = nn.Linear(HIDDEN, 2 * LATENT_DIM)
-    network.from_code = nn.Sequential(nn.Linear(LATENT_DIM, HIDDEN), nn.ReLU())
+    network.to_posterior = nn.Linear(HIDDEN, 2 * latent_dim)
+    network.from_code = nn.Sequential(nn.Linear(latent_dim, HIDDEN), nn.ReLU())
     network.decoder = nn.Sequential(nn.Linear(HIDDEN, math.prod(network.spatial_shape)), nn.Unflatten(1, shape))
     if isinstance(network, RHVAE):
-        network.metric_factor = MetricFactor(HIDDEN, LATENT_DIM)
+        network.metric_factor = MetricFactor(HIDDEN, latent_dim)
     return network
 
 
