@@ -4,16 +4,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import operator
 import os
-import re
-import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +21,15 @@ from monai_genaug.generators.base import SampleGenerator, Samples, checked_seeds
 from monai_genaug.generators.class_labels import ClassLabel
 from monai_genaug.generators.pool import SamplePool
 from monai_genaug.generators.pool_building import build_pool
+from monai_genaug.generators.pool_generations import Generation, found_generations, remove_generations
 from monai_genaug.generators.pool_ranks import Ranks
-from monai_genaug.generators.pool_record import POOL_FILE, PoolRecord, resolve_plan
+from monai_genaug.generators.pool_record import PoolRecord, resolve_plan
 from monai_genaug.generators.pool_storage import StorageType
-from monai_genaug.generators.seeding import derive_seed
 from monai_genaug.generators.spec import GeneratorSpec
 
 __all__ = ["RefreshedPool"]
 
 _POLL_SECONDS = 60.0  # well below the timeout of any process group
-_ENTRY = re.compile(r"\.?generation_(\d+)(\.[\w.]+)?")
-_REMOVED = ".removed"
 
 _logger = logging.getLogger(__name__)
 
@@ -122,7 +116,7 @@ class RefreshedPool(SampleGenerator):
     def _restore(self, folder: Path, first: PoolRecord, counter: Tensor) -> None:
         self.folder = folder
         self._first, self._counter = first, counter
-        self._latest = _Generation(0, first, folder)
+        self._latest = Generation(0, first, folder)
         self._background = None
         super().__init__(self._latest.record.spec)
 
@@ -203,7 +197,7 @@ class RefreshedPool(SampleGenerator):
         self._latest = wanted
         self._counter.fill_(generation)
         if self._ranks.is_first:
-            self._remove_all_but(kept)
+            remove_generations(self.folder, kept)
 
     def stop(self) -> None:
         """Ends what :meth:`prepare` started; preparing the same generation again goes on with it."""
@@ -213,17 +207,17 @@ class RefreshedPool(SampleGenerator):
         return self.present._generate(seeds, classes, truncation)
 
     @property
-    def _current(self) -> _Generation:
+    def _current(self) -> Generation:
         current, number = self._latest, self.generation
         if current.number != number:  # two threads may both do this, with the same result
-            current = self._latest = _Generation(number, self._first, self.folder)
+            current = self._latest = Generation(number, self._first, self.folder)
         return current
 
-    def _numbered(self, generation: int) -> _Generation:
+    def _numbered(self, generation: int) -> Generation:
         number = operator.index(generation)
         if number < 0:
             raise ValueError(f"generation is {generation}, allowed: 0 or more.")
-        return self._current if number == self.generation else _Generation(number, self._first, self.folder)
+        return self._current if number == self.generation else Generation(number, self._first, self.folder)
 
     @property
     def _is_owner(self) -> bool:
@@ -241,7 +235,7 @@ class RefreshedPool(SampleGenerator):
         plan = dict(pairs) if conditional else pairs[0][1]
         return {"plan": plan, "truncation": self._first.truncation, "dtype": self._first.dtype}
 
-    def _build(self, wanted: _Generation, distributed: bool) -> SamplePool:
+    def _build(self, wanted: Generation, distributed: bool) -> SamplePool:
         """Builds a generation here unless it is there, and opens it."""
         build_pool(
             self._generator,
@@ -253,7 +247,7 @@ class RefreshedPool(SampleGenerator):
         )
         return wanted.pool
 
-    def _wait_for(self, wanted: _Generation) -> None:
+    def _wait_for(self, wanted: Generation) -> None:
         """Until the background, where it builds this generation, has finished it."""
         if self._from_leader(lambda: self._preparing(wanted, 0.0)):
             began = time.monotonic()
@@ -262,7 +256,7 @@ class RefreshedPool(SampleGenerator):
             seconds = time.monotonic() - began
             _logger.warning("waited %.1f s for generation %d of %s", seconds, wanted.number, self.folder)
 
-    def _preparing(self, wanted: _Generation, timeout: float) -> str:
+    def _preparing(self, wanted: Generation, timeout: float) -> str:
         """Not empty if the background still builds it after ``timeout`` seconds."""
         background = self._own_background()
         if background.folder != wanted.folder:
@@ -274,20 +268,8 @@ class RefreshedPool(SampleGenerator):
     def _look_around(self) -> str:
         """Makes the folder, or checks what is there; ``"later"`` if that is a later generation, but not 0."""
         self.folder.mkdir(exist_ok=True)
-        found = set()
-        for path in sorted(self.folder.iterdir()):
-            match = _ENTRY.fullmatch(path.name)
-            if match is None:
-                if path.name.startswith("."):
-                    continue
-                raise ValueError(f"{self.folder} holds {path.name}, which is no generation of a pool. Use another.")
-            if (path / POOL_FILE).is_file() and not path.name.endswith(_REMOVED):
-                number = int(match[1])
-                differences = _Generation(number, self._first, self.folder).record.differences(PoolRecord.read(path))
-                if differences:
-                    raise ValueError(f"{path} is of another pool: {differences} differ. Delete it or use another.")
-                found.add(number)
-        return "later" if found - {0} and not self._latest.folder.exists() else ""
+        later = found_generations(self.folder, self._first) - {0}
+        return "later" if later and not self._latest.folder.exists() else ""
 
     def _from_leader(self, action: Callable[[], str]) -> str:
         """What ``action`` returns on rank 0, on all ranks; what it raises there is raised on all."""
@@ -296,20 +278,6 @@ class RefreshedPool(SampleGenerator):
             if self._ranks.is_first:
                 answer = action()
         return str(self._ranks.share(answer)[0])
-
-    def _remove_all_but(self, kept: set[int]) -> None:
-        """Also what a removal that was killed has left. A folder gets another name first: none is ever half there."""
-        for path in sorted(self.folder.iterdir()):
-            match = _ENTRY.fullmatch(path.name)
-            if match is None or (int(match[1]) in kept and not path.name.endswith(_REMOVED)):
-                continue
-            if path.is_dir() and not path.name.endswith(_REMOVED):
-                with suppress(OSError):  # where files that are open cannot be renamed: at the next switch
-                    path = path.rename(path.with_name(f"{path.name}{_REMOVED}"))
-            if path.name.endswith(_REMOVED):
-                shutil.rmtree(path, ignore_errors=True)
-            elif path.is_file():
-                path.unlink(missing_ok=True)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> RefreshedPool:
         return self
@@ -320,26 +288,3 @@ class RefreshedPool(SampleGenerator):
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._restore(state["folder"], state["_first"], state["_counter"])
         self.batch_size = state["batch_size"]
-
-
-class _Generation:
-    """What one generation is, whether or not it is built."""
-
-    def __init__(self, number: int, first: PoolRecord, folder: Path) -> None:
-        self.number = number
-        self.folder = folder / f"generation_{number}"
-        seed = derive_seed("generation", first.seed, number) if number else first.seed
-        self.record = dataclasses.replace(first, seed=seed)
-
-    @cached_property
-    def pool(self) -> SamplePool:
-        """The pool, with its files mapped: whatever happens to them on the disk, this process can read on.
-
-        Raises:
-            ValueError: it is not there, or another one is.
-        """
-        pool = SamplePool(self.folder)
-        differences = self.record.differences(pool.record)
-        if differences:
-            raise ValueError(f"{self.folder} holds another pool: {differences} differ.")
-        return pool
