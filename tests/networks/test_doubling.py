@@ -2,14 +2,24 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from monai_genaug.networks.layers.doubling import DoublingConv2d, DoublingConv3d, doubling_conv
+from monai_genaug.generators.channels_last import lay_channels_last
+from monai_genaug.networks.layers.doubling import (
+    DoublingConv2d,
+    DoublingConv3d,
+    doubling_conv,
+    overlap_add,
+    sub_pixel,
+)
 
 SHAPES = {2: (4, 7), 3: (4, 3, 6)}
+LAYOUTS = {2: torch.channels_last, 3: torch.channels_last_3d}
 
 
 def transposed(layer: DoublingConv2d | DoublingConv3d, x: Tensor) -> Tensor:
@@ -24,17 +34,34 @@ def layer_and_input(dims: int, out_channels: int) -> tuple[DoublingConv2d | Doub
     return layer, torch.randn(2, 5, *SHAPES[dims], dtype=torch.float64, requires_grad=True)
 
 
-@pytest.mark.parametrize("out_channels", [1, 3, 8], ids=["grey", "colour", "features"])
-@pytest.mark.parametrize("dims", [2, 3])
-def test_is_the_transposed_convolution_with_its_derivatives(dims: int, out_channels: int) -> None:
-    layer, x = layer_and_input(dims, out_channels)
+def assert_transposed_with_derivatives(layer: DoublingConv2d | DoublingConv3d, x: Tensor, made: Tensor) -> None:
+    """``made`` from ``x`` is what PyTorch makes, first and second derivatives too."""
     direction = torch.randn(x.shape, dtype=torch.float64)
     results = []
-    for y in (layer(x), transposed(layer, x)):
+    for y in (made, transposed(layer, x)):
         gradients = torch.autograd.grad(y.square().sum(), [x, *layer.parameters()], create_graph=True)
         second = torch.autograd.grad((gradients[0] * direction).sum(), [x, *layer.parameters()])
         results.append((y, *gradients, *second))
     torch.testing.assert_close(*results, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("out_channels", [1, 3, 8], ids=["grey", "colour", "features"])
+@pytest.mark.parametrize("dims", [2, 3])
+def test_is_the_transposed_convolution_with_its_derivatives(dims: int, out_channels: int) -> None:
+    layer, x = layer_and_input(dims, out_channels)
+    assert_transposed_with_derivatives(layer, x, layer(x))
+
+
+@pytest.mark.parametrize(("dims", "form"), [(2, overlap_add), (2, sub_pixel), (3, sub_pixel)])
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, "channels last"])
+def test_every_form_is_for_all_channels(
+    dims: int, form: Callable[..., Tensor], memory_format: torch.memory_format | str
+) -> None:
+    layer, x = layer_and_input(dims, 3)
+    if memory_format == "channels last":
+        x = x.detach().contiguous(memory_format=LAYOUTS[dims]).requires_grad_()
+        lay_channels_last(layer)
+    assert_transposed_with_derivatives(layer, x, form(x, layer.weight, layer.bias))
 
 
 @pytest.mark.parametrize("dims", [2, 3])
