@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.nn.modules.utils import _triple
 from torch.overrides import TorchFunctionMode
 
 from monai_genaug.generators.spec import GeneratorSpec
@@ -46,6 +47,4 @@ def _convolved(
         return None
     if x.requires_grad or weight.requires_grad or weight.shape[-1] == 1 or torch.is_autocast_enabled("cpu"):
         return None
-    per_axis = [[size] * 3 if isinstance(size, int) else list(size) for size in (padding, stride, dilation)]
-    padding, stride, dilation = per_axis
-    return torch.mkldnn_convolution(x, weight, bias, padding, stride, dilation, groups)
+    return torch.mkldnn_convolution(x, weight, bias, _triple(padding), _triple(stride), _triple(dilation), groups)

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.nn.modules.utils import _ntuple
 from torch.overrides import TorchFunctionMode
 
 __all__ = ["ClosedSecondDerivatives"]
@@ -90,9 +91,9 @@ def _convolution(
 ) -> Tensor | None:  # fmt: skip
     if not _is_taken(x) or x.ndim != weight.ndim or isinstance(padding, str):
         return None
-    dims = x.ndim - 2
-    per_axis = [[size] * dims if isinstance(size, int) else list(size) for size in (stride, padding, dilation)]
-    geometry: tuple[Any, ...] = (*per_axis, False, [0] * dims, groups)  # not transposed
+    per_axis = _ntuple(x.ndim - 2)
+    sizes = (per_axis(stride), per_axis(padding), per_axis(dilation))
+    geometry: tuple[Any, ...] = (*sizes, False, per_axis(0), groups)  # not transposed
     y = _by_parameters(torch.convolution(x.detach(), weight, bias, *geometry))
     made: Tensor = _ConvolutionByInput.apply(y, x, weight, geometry)
     return made
