@@ -17,8 +17,7 @@ def lay_channels_last(network: nn.Module) -> None:
     """Moves the channels of all convolutions' weights to the end in memory; shapes and values stay.
 
     PyTorch keeps the features that such weights make in the same layout, which oneDNN convolves without reordering
-    them: decoders make up to 1.7 times as many samples a second (``benchmarks/contract_cost.py``). Diffusion models
-    don't gain.
+    them: decoders make more samples a second (``benchmarks/contract_cost.py``). Diffusion models don't gain.
 
     Args:
         network: a frozen one; an optimizer would keep its state in this layout, too.
