@@ -22,7 +22,7 @@ from pathlib import Path
 from benchmarks.timing import Row, machine, markdown
 
 FOLDER = Path(__file__).parent
-SHARED = ("__init__", "__main__", "timing")
+SHARED = ("__init__", "__main__", "raw_network", "timing")
 
 Results = dict[str, "list[Row] | str"]
 """Name of a benchmark -> its rows, or the last lines of what it said when it failed."""

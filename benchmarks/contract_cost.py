@@ -16,13 +16,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import torch
 from torch import Tensor
 
+from benchmarks.raw_network import decode, raw_network
 from benchmarks.timing import Row, alternate, rate_row, show
 from monai_genaug import SyntheticDataset, build_pool, load_generator
-from monai_genaug.generators.bundle_reference import BundleReference
-from monai_genaug.generators.loading import bundle_folder
 
 NAMES = ("chest_xray_cvae", "chest_xray_cgan", "skin_lesion_dcgan", "hippocampus_mri_rhvae")
 BATCH_SIZE = 32
@@ -45,7 +43,7 @@ def _rows_of(name: str, quick: bool) -> list[Row]:
     with TemporaryDirectory() as folder:
         pool = build_pool(generator, plan, Path(folder) / "pool", progress=False)
         runs: dict[str, Callable[[], object]] = {
-            "raw network": partial(_decode, _as_loaded(name), codes),
+            "raw network": partial(decode, raw_network(name), codes, BATCH_SIZE),
             "codes": partial(generator.codes, range(count), label),
             "sample": partial(generator.sample, range(count), label),
             "sample, one seed per call": partial(_one_by_one, generator, count, label),
@@ -60,18 +58,6 @@ def _rows_of(name: str, quick: bool) -> list[Row]:
         rate_row(f"{title}: {what}", taken, "sample", count, "raw network", raw, bars.get(what))
         for what, taken in seconds.items()
     ]
-
-
-def _as_loaded(name: str) -> torch.nn.Module:
-    """The network of a bundle."""
-    folder = Path(name) if Path(name).is_dir() else bundle_folder(name)
-    return BundleReference.read(folder).build_network().eval()
-
-
-def _decode(network: torch.nn.Module, codes: Tensor) -> None:
-    with torch.no_grad():
-        for batch in codes.split(BATCH_SIZE):
-            network(batch)
 
 
 def _one_by_one(generator: Any, count: int, label: int | None) -> None:

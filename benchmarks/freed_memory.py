@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import resource
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 
+from benchmarks.raw_network import decode, raw_network
 from benchmarks.timing import Row, in_own_process, rate_row, show
-from monai_genaug.generators.bundle_reference import BundleReference
 from monai_genaug.generators.freed_memory import keep_freed_memory
-from monai_genaug.generators.loading import bundle_folder
 
 COUNTS = {"chest_xray_cvae": 256, "chest_xray_cgan": 512, "skin_lesion_dcgan": 256, "hippocampus_mri_rhvae": 12}
 
@@ -51,22 +50,16 @@ def decoded(name: str, count: int, repeats: int, keeps: bool) -> Measured:
     """What decoding takes in this process."""
     if keeps:
         keep_freed_memory()
-    network = BundleReference.read(bundle_folder(name)).build_network().eval()
+    network = raw_network(name)
     codes = torch.randn(count, network.code_dim, generator=torch.Generator().manual_seed(0))
-    batches = codes.split(32 if network.spatial_dims == 2 else 3)
-    _decode(network, batches)
+    batch_size = 32 if network.spatial_dims == 2 else 3
+    decode(network, codes, batch_size)
     seconds, before = [], resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     for _ in range(repeats):
         start = time.perf_counter()
-        _decode(network, batches)
+        decode(network, codes, batch_size)
         seconds.append(time.perf_counter() - start)
     return seconds, (resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) / count / repeats
-
-
-@torch.no_grad()
-def _decode(network: torch.nn.Module, batches: Sequence[torch.Tensor]) -> None:
-    for batch in batches:
-        network(batch)
 
 
 if __name__ == "__main__":

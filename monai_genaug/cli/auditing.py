@@ -146,9 +146,9 @@ def _parts_of_training(generator: SampleGenerator, bundle: str, data: Path) -> P
     from monai_genaug.experiments.bundle_privacy import audited_parts
     from monai_genaug.experiments.bundle_quality import dataset_folder
     from monai_genaug.experiments.real_parts import load_real_parts
-    from monai_genaug.generators import bundle_folder, list_generators
+    from monai_genaug.generators.loading import bundle_path
 
-    folder = bundle_folder(bundle) if bundle in list_generators() else Path(bundle)
+    folder = bundle_path(bundle)
     if not data.exists():
         raise FileNotFoundError(f"{data} does not exist.")
     with TemporaryDirectory() as work:

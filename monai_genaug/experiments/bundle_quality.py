@@ -31,7 +31,8 @@ from monai_genaug.experiments.image_quality import ImageQuality, measure_images,
 from monai_genaug.experiments.real_parts import RealParts, as_levels, load_real_parts
 from monai_genaug.experiments.stages import stage_key, stored_json, stored_tensors
 from monai_genaug.experiments.step_bar import step_bar
-from monai_genaug.generators import GeneratorSpec, SampleGenerator, bundle_folder, list_generators, load_generator
+from monai_genaug.generators import GeneratorSpec, SampleGenerator, list_generators, load_generator
+from monai_genaug.generators.loading import bundle_path
 from monai_genaug.metrics import feature_extractor
 
 __all__ = ["bundle_features", "bundle_quality", "dataset_folder", "draw_images", "measure_bundle", "measure_bundles"]
@@ -99,7 +100,7 @@ def opened_bundle(bundle: str, dataset_dir: Path, work_dir: Path) -> tuple[Sampl
         ValueError: a bundle without card or training config, or real images that don't fit it.
     """
     generator = load_generator(bundle)
-    folder = bundle_folder(bundle) if bundle in list_generators() else Path(bundle)
+    folder = bundle_path(bundle)
     check_card(folder)
     return generator, folder, load_real_parts(generator, folder, dataset_folder(generator.spec, dataset_dir), work_dir)
 

@@ -18,9 +18,10 @@ import typer
 
 from monai_genaug.experiments.bundle_quality import dataset_folder
 from monai_genaug.experiments.real_parts import LabelledImages, load_real_parts
-from monai_genaug.generators import VAEGenerator, bundle_folder, list_generators, load_generator
+from monai_genaug.generators import VAEGenerator, load_generator
 from monai_genaug.generators.bundle_export import export_bundle
 from monai_genaug.generators.bundle_reference import CONFIG_FILE
+from monai_genaug.generators.loading import bundle_path
 from monai_genaug.quality.centroid_compression import compress_network
 
 __all__ = ["compress_bundle"]
@@ -39,7 +40,7 @@ def compress(
 ) -> None:
     """Writes the new bundle. Its card still has the figures of the old one: measure it before it is shipped."""
     generator = load_generator(bundle)
-    folder = bundle_folder(bundle) if bundle in list_generators() else Path(bundle)
+    folder = bundle_path(bundle)
     parts = load_real_parts(generator, folder, dataset_folder(generator.spec, dataset_dir), work_dir)
     typer.echo(f"Bundle: {compress_bundle(folder, out, version, parts.train, min_subjects, width)}")
 

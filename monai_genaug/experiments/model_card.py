@@ -39,11 +39,10 @@ from monai_genaug.experiments.step_bar import step_bar
 from monai_genaug.generators import (
     LatentGenerator,
     VAEGenerator,
-    bundle_folder,
-    list_generators,
     load_generator,
 )
 from monai_genaug.generators.encoder_input import encoder_input
+from monai_genaug.generators.loading import bundle_path
 from monai_genaug.generators.pool_building import build_pool
 from monai_genaug.latent import GaussianMixtureLatent
 from monai_genaug.plotting import sample_grid
@@ -73,7 +72,7 @@ def measure_model_card(
     work_dir.mkdir(parents=True, exist_ok=True)
     generator = load_generator(bundle)
     assert isinstance(generator, VAEGenerator), f"{bundle} is no VAE bundle"
-    folder = bundle_folder(bundle) if bundle in list_generators() else Path(bundle)
+    folder = bundle_path(bundle)
     check_card(folder)
     parts = {part: load_part(generator, dataset_dir, part) for part in ("train", "val", "test")}
     judge = _judge(parts["train"], work_dir / "judge.pt")

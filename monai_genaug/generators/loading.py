@@ -28,7 +28,7 @@ from monai_genaug.generators.zoo_download import bundle_directory, download_bund
 from monai_genaug.generators.zoo_files import DOCS_PAGE, is_zoo_bundle
 from monai_genaug.networks import DiffusionDecoder, LatentAutoencoder, LatentDecoder
 
-__all__ = ["bundle_folder", "list_generators", "load_generator", "read_spec"]
+__all__ = ["bundle_folder", "bundle_path", "list_generators", "load_generator", "read_spec"]
 
 _BUNDLES = Path(__file__).resolve().parent.parent / "bundles"
 
@@ -141,6 +141,11 @@ def bundle_folder(name: str) -> Path:
     if name not in _shipped():
         raise ValueError(_unknown(name))
     return _BUNDLES / name
+
+
+def bundle_path(bundle: str) -> Path:
+    """The folder that a user means: that of a shipped bundle, or the folder of this name."""
+    return bundle_folder(bundle) if bundle in _shipped() else Path(bundle)
 
 
 def _shipped() -> list[str]:

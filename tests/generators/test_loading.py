@@ -23,6 +23,7 @@ from monai_genaug.generators import (
     loading,
     read_spec,
 )
+from monai_genaug.generators.loading import bundle_path
 from monai_genaug.weights import (
     MissingWeightsError,
     UnsafeWeightsError,
@@ -294,3 +295,9 @@ def test_spec_is_read_without_weights(bundle: Path) -> None:
     assert read_spec(str(bundle)).name == "toy_bundle"
     with pytest.raises(ValueError, match=r"it has no configs/generator.json"):
         read_spec(bundle / "models")
+
+
+def test_a_shipped_name_goes_before_a_folder_of_that_name(bundle: Path) -> None:
+    assert bundle_path("breast_us_cgan") == bundle_folder("breast_us_cgan")
+    assert bundle_path("./breast_us_cgan") == Path("breast_us_cgan")
+    assert bundle_path(str(bundle)) == bundle
