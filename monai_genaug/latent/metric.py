@@ -72,6 +72,10 @@ class MetricTerms:
     temperature: Tensor | float
     regularization: Tensor | float
 
+    def detached(self) -> MetricTerms:
+        """The same without gradients."""
+        return MetricTerms(self.centroids.detach(), self.products.detach(), self.temperature, self.regularization)
+
     def exponents(self, z: Tensor) -> Tensor:
         """-|z - c_i|^2 / T^2 of points ``(n, d)``, shape ``(n, N)``, as one product."""
         return torch.cat([z, z.square().sum(dim=1, keepdim=True), z.new_ones(len(z), 1)], dim=1) @ self._distances
@@ -90,7 +94,7 @@ class MetricTerms:
         return (self.regularization * torch.eye(dim).to(self.centroids)).view(1, -1)
 
     @cached_property
-    def _pulls(self) -> Tensor:
+    def pulls(self) -> Tensor:
         """(c, 1) / T^2, shape ``(N, d + 1)``."""
         return torch.cat([self.centroids, self.centroids.new_ones(len(self.centroids), 1)], dim=1) / self.temperature**2
 
@@ -154,20 +158,32 @@ class MetricAt:
             Tensor ``(n, d)``.
         """
         dim = self.z.shape[1]
-        outer = (momentum[:, :, None] * momentum[:, None, :]).flatten(1)
-        traces = torch.addmm(self._traces, outer, self.terms.products.T, alpha=-1)
-        pulls = (self.weights * traces) @ self.terms._pulls
+        pulls = (self.weights * self.energies(momentum)) @ self.terms.pulls
         return torch.addcmul(pulls[:, :dim], pulls[:, dim:], self.z, value=-1)
 
+    @_without_autocast
+    def energies(self, momentum: Tensor) -> Tensor:
+        """tr((G - rho rho^T) M_i) of momenta ``(n, d)``, shape ``(n, N)``."""
+        outer = (momentum[:, :, None] * momentum[:, None, :]).flatten(1)
+        return torch.addmm(self._traces, outer, self.terms.products.T, alpha=-1)
+
+    @_without_autocast
     def velocity(self, momentum: Tensor) -> Tensor:
         """G^-1(z) rho of momenta ``(n, d)``."""
-        return (self.inverse * momentum[:, None, :]).sum(dim=2)
+        return torch.bmm(self.inverse, momentum[:, :, None]).squeeze(2)
+
+    @cached_property
+    @_without_autocast
+    def metric(self) -> Tensor:
+        """G(z), ``(n, d, d)``."""
+        inverse: Tensor = torch.cholesky_inverse(self.factor)
+        return inverse
 
     @cached_property
     @_without_autocast
     def _traces(self) -> Tensor:
         """tr(G M_i), both are symmetric, ``(n, N)``."""
-        return torch.cholesky_inverse(self.factor).flatten(1) @ self.terms.products.T
+        return self.metric.flatten(1) @ self.terms.products.T
 
 
 def stable_cholesky(matrices: Tensor) -> Tensor:

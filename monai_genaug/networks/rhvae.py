@@ -18,6 +18,7 @@ from torch import Tensor
 
 from monai_genaug.latent import LatentDistribution, RiemannianLatent
 from monai_genaug.latent.metric import MetricAt, MetricTerms, pack_products
+from monai_genaug.latent.metric_flow import leapfrog, momentum_log_density, standard_momentum
 from monai_genaug.losses import diagonal_gaussian_log_density
 from monai_genaug.networks.layers.conv_stacks import pooled
 from monai_genaug.networks.layers.metric_factor import MetricFactor
@@ -25,8 +26,6 @@ from monai_genaug.networks.layers.second_derivatives import ClosedSecondDerivati
 from monai_genaug.networks.vae import VAE
 
 __all__ = ["RHVAE"]
-
-_FIXED_POINT_ITERATIONS = 3
 
 
 class RHVAE(VAE):
@@ -109,16 +108,15 @@ class RHVAE(VAE):
         """See :meth:`VAE.elbo`; ``kl`` is log q(z_K, rho_K|x) - log p(z_K) - log p(rho_K|z_K), one draw of it."""
         mean, log_variance, factors = self.posterior_and_factors(x)
         metric = MetricTerms(mean, pack_products(factors), self.temperature, self.regularization)
-        start = MetricAt(mean + torch.exp(0.5 * log_variance) * self._noise(mean, generator), metric)
-        # rho_0 ~ N(0, G(z_0) / beta_0): with G^-1 = C C^T, C^-T gamma has covariance G.
+        start = mean + torch.exp(0.5 * log_variance) * self._noise(mean, generator)
+        at = MetricAt(start.detach(), metric.detached())
+        # rho_0 ~ N(0, G(z_0) / beta_0). Tempering multiplies volumes by beta_0^(d/2), which cancels the d/2 log beta_0
+        # of its log density.
         gamma = self._noise(mean, generator)
-        momentum = _solve_transposed(start.factor, gamma) / math.sqrt(self.beta_zero)
-        # Tempering multiplies volumes by beta_0^(d/2), which cancels the d/2 log beta_0 of log N(rho_0; 0, G/beta_0).
-        squared = gamma.square().sum(dim=1)
-        log_q = diagonal_gaussian_log_density(start.z, mean, log_variance) + _momentum_log_density(squared, start)
-        end, momentum, image, mask = self._flow(x, observed, start, momentum)
-        squared = (momentum * end.velocity(momentum)).sum(dim=1)  # rho^T G^-1 rho
-        log_p = -0.5 * (end.z**2 + math.log(2.0 * math.pi)).sum(dim=1) + _momentum_log_density(squared, end)
+        momentum, log_volume = standard_momentum(start, gamma, metric, at)
+        log_q = diagonal_gaussian_log_density(start, mean, log_variance) + log_volume + _standard_log_density(gamma)
+        z, momentum, at, image, mask = self._flow(x, observed, start, momentum / math.sqrt(self.beta_zero), metric, at)
+        log_p = _standard_log_density(z) + momentum_log_density(z, momentum, metric, at)
         return self._terms(image, mask, log_q - log_p)
 
     @torch.no_grad()
@@ -134,27 +132,17 @@ class RHVAE(VAE):
         self._fit_spectral_gain(x, [part[0] for part in parts])
 
     def _flow(
-        self, x: Tensor, observed: Tensor | None, at: MetricAt, momentum: Tensor
-    ) -> tuple[MetricAt, Tensor, Tensor, Tensor]:
+        self, x: Tensor, observed: Tensor | None, z: Tensor, momentum: Tensor, metric: MetricTerms, at: MetricAt
+    ) -> tuple[Tensor, Tensor, MetricAt, Tensor, Tensor]:
         """K tempered generalised leapfrog steps ([A], eq. 10-11, algorithm 1); the last likelihood comes along."""
         half = 0.5 * self.leapfrog_step
-        force, image, mask = self._force(x, observed, at.z)
+        force, image, mask = self._force(x, observed, z)
         for k in range(1, self.n_leapfrog + 1):
-            # rho' = rho - eps/2 dH/dz(z, rho'), implicit in rho'.
-            kicked = torch.add(momentum, force, alpha=half)
-            for _ in range(_FIXED_POINT_ITERATIONS):
-                momentum = torch.add(kicked, at.force(momentum), alpha=half)
-            # z' = z + eps/2 (G^-1(z) + G^-1(z')) rho', implicit in z'.
-            velocity = at.velocity(momentum)
-            drifted = torch.add(at.z, velocity, alpha=half)
-            for _ in range(_FIXED_POINT_ITERATIONS):
-                at = MetricAt(torch.add(drifted, velocity, alpha=half), at.terms)
-                velocity = at.velocity(momentum)
-            force, image, mask = self._force(x, observed, at.z)
-            # rho'' = rho' - eps/2 dH/dz(z', rho'), explicit.
-            momentum = torch.add(torch.add(momentum, force, alpha=half), at.force(momentum), alpha=half)
-            momentum = momentum * (self._sqrt_beta(k - 1) / self._sqrt_beta(k))
-        return at, momentum, image, mask
+            momentum = torch.add(momentum, force, alpha=half)
+            z, momentum, at = leapfrog(z, momentum, metric, at, half)
+            force, image, mask = self._force(x, observed, z)
+            momentum = torch.add(momentum, force, alpha=half) * (self._sqrt_beta(k - 1) / self._sqrt_beta(k))
+        return z, momentum, at, image, mask
 
     def _force(self, x: Tensor, observed: Tensor | None, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Gradient of log p(x, z) with respect to z, at most ``max_force`` long, and the two log likelihoods."""
@@ -173,12 +161,6 @@ class RHVAE(VAE):
         return 1.0 / ((1.0 - start) * (k / self.n_leapfrog) ** 2 + start)
 
 
-def _solve_transposed(factor: Tensor, vectors: Tensor) -> Tensor:
-    """C^-T v of lower triangular C."""
-    solved: Tensor = torch.linalg.solve_triangular(factor.transpose(1, 2), vectors[:, :, None], upper=True)
-    return solved[:, :, 0]
-
-
-def _momentum_log_density(squared: Tensor, at: MetricAt) -> Tensor:
-    """Log N(rho; 0, G) from rho^T G^-1 rho: -1/2 rho^T G^-1 rho + 1/2 log det G^-1 - d/2 log 2 pi."""
-    return at.log_volume - 0.5 * (squared + at.z.shape[1] * math.log(2.0 * math.pi))
+def _standard_log_density(x: Tensor) -> Tensor:
+    """Log N(x; 0, I) of vectors ``(n, d)``, in nats."""
+    return -0.5 * (x**2 + math.log(2.0 * math.pi)).sum(dim=1)
