@@ -214,7 +214,7 @@ def _through_norm(g: Tensor, x: Tensor, weight: Tensor | None, mean: Tensor, sca
     return made.view_as(x), weighted.view(n, groups, -1).sum(dim=2)
 
 
-# SiLU is f = x s with the sigmoid s of x: b(g, x) = g f', and f'' = s (1 - s) (2 + x - 2 f).
+# SiLU is f = x s with the sigmoid s of x: b(g, x) = g f' with f' = s + x s (1 - s), and f'' = s (1 - s) (2 + x - 2 x s).
 
 
 def _silu(x: Tensor, inplace: bool = False) -> Tensor | None:
@@ -227,31 +227,32 @@ def _silu(x: Tensor, inplace: bool = False) -> Tensor | None:
 class _SiLU(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        y = functional.silu(x)
-        ctx.save_for_backward(x, y)
-        return y
+        ctx.save_for_backward(x)
+        return functional.silu(x)
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Tensor:
-        x, y = ctx.saved_tensors
-        made: Tensor = _SiLUBackward.apply(g, x, y.detach())
+        (x,) = ctx.saved_tensors
+        made: Tensor = _SiLUBackward.apply(g, x)
         return made
 
 
 class _SiLUBackward(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, g: Tensor, x: Tensor, y: Tensor) -> Tensor:
-        ctx.save_for_backward(g, x, y)
+    def forward(ctx: Any, g: Tensor, x: Tensor) -> Tensor:
+        ctx.save_for_backward(g, x)
         made: Tensor = _aten.silu_backward(g, x)
         return made
 
     @staticmethod
     def backward(ctx: Any, v: Tensor) -> tuple[Tensor | None, ...]:
         _refuse_graph(v)
-        g, x, y = ctx.saved_tensors
-        by_x = torch.sub(x, y, alpha=2.0).add_(2.0).mul_(v).mul_(g)
-        by_x = _aten.sigmoid_backward.grad_input(by_x, torch.sigmoid(x), grad_input=by_x)
-        return _aten.silu_backward(v, x), by_x, None
+        g, x = ctx.saved_tensors
+        s = torch.sigmoid(x)
+        of_s = torch.addcmul(s, s, s, value=-1.0)  # s (1 - s)
+        slope = torch.addcmul(s, x, of_s)  # f'
+        bend = torch.addcmul(x, x, s, value=-2.0).add_(2.0).mul_(of_s)  # f''
+        return slope.mul_(v), bend.mul_(g).mul_(v)
 
 
 _CLOSED: dict[Callable[..., Any], Callable[..., Tensor | None]] = {
