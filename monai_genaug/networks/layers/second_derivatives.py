@@ -214,7 +214,7 @@ def _through_norm(g: Tensor, x: Tensor, weight: Tensor | None, mean: Tensor, sca
     return made.view_as(x), weighted.view(n, groups, -1).sum(dim=2)
 
 
-# SiLU is f = x s with the sigmoid s of x: b(g, x) = g f' with f' = s + x s (1 - s), and f'' = s (1 - s) (2 + x - 2 x s).
+# SiLU is f = x s with the sigmoid s of x: b(g, x) = g f', f' = s + x s (1 - s) and f'' = s (1 - s) (2 + x - 2 x s).
 
 
 def _silu(x: Tensor, inplace: bool = False) -> Tensor | None:
