@@ -4,23 +4,38 @@
 
 from __future__ import annotations
 
-from functools import cache
+import ctypes
+import sys
 
 import torch
 
 __all__ = ["keep_freed_memory"]
 
-_LEARNED_FROM = 2**25 - 2**16
-"""Bytes; 32 MiB is the largest block that glibc learns from (``M_MMAP_THRESHOLD`` in mallopt(3))."""
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+"""Parameters of mallopt(3), in bytes: freed memory at the top of the heap that is kept, and what lies in the heap."""
+
+_LARGEST_IN_HEAP = 2**25
+"""Bytes of a block; glibc allows no more."""
+
+_kept = 0
 
 
-@cache
-def keep_freed_memory() -> None:
-    """Lets glibc keep up to 64 MiB of freed memory, once per process.
+def keep_freed_memory(device: torch.device | str, mib: int = 64) -> None:
+    """Lets glibc keep freed memory where networks run on a CPU; a later call can only raise how much.
 
     At first it returns large blocks to the system when they are freed. A network whose features take some MiB then pays
-    for new pages in every call on a CPU, with up to two fifths of its time (``benchmarks/freed_memory.py``). What it
-    keeps it learns from the blocks that a program frees: here it sees one, whose pages are never touched. Other
-    allocators take no notice.
+    for new pages in every call, with up to two fifths of its time (``benchmarks/freed_memory.py``). Other allocators
+    are left as they are.
+
+    Args:
+        device: on which a network is going to run.
+        mib: what may be kept.
     """
-    torch.empty(_LEARNED_FROM, dtype=torch.uint8)
+    global _kept
+    if torch.device(device).type != "cpu" or not sys.platform.startswith("linux") or mib <= _kept:
+        return
+    set_parameter = getattr(ctypes.CDLL(None), "mallopt", None)
+    if set_parameter is not None:
+        set_parameter(_MMAP_THRESHOLD, _LARGEST_IN_HEAP)
+        set_parameter(_TRIM_THRESHOLD, mib * 2**20)
+    _kept = mib

@@ -180,8 +180,7 @@ class ModuleGenerator(SampleGenerator):
 
 
 def _frozen(decoder: AnyDecoder, device: torch.device) -> nn.Module:
-    if device.type == "cpu":
-        keep_freed_memory()
+    keep_freed_memory(device)
     with torch.no_grad():  # a copy of a ScriptModule would have a gradient otherwise
         module: nn.Module = decoder.module() if isinstance(decoder, ExportedProgram) else copy.deepcopy(decoder)
     with suppress(NotImplementedError):  # an exported program is what it was when it was exported

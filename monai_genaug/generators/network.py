@@ -168,10 +168,9 @@ class NetworkGenerator(SampleGenerator):
 
 
 def _frozen(network: LatentDecoder, device: torch.device) -> LatentDecoder:
-    if device.type == "cpu":
-        keep_freed_memory()
-        if not isinstance(network, DiffusionDecoder):
-            lay_channels_last(network)
+    keep_freed_memory(device)
+    if device.type == "cpu" and not isinstance(network, DiffusionDecoder):
+        lay_channels_last(network)
     return network.eval().requires_grad_(False).to(device)
 
 
