@@ -99,7 +99,7 @@ def test_metrics() -> None:
 
 def test_freed_memory() -> None:
     rows = freed_memory.rows(quick=True, apart=_here)
-    assert _what(rows) == list(freed_memory.COUNTS)
+    assert _what(rows) == [*freed_memory.COUNTS, *(f"{name}: training" for name in freed_memory.STEPS)]
     assert all(" pages, then " in row.note for row in rows)
 
 

@@ -92,8 +92,8 @@ def test_own_process() -> None:
 
 def test_memory_is_seen() -> None:
     peak, own = peak_mib(), own_mib()
-    block = np.ones(64 * 2**17)  # 64 MiB
-    assert own_mib() >= own + 60 or own == peak
+    block = np.ones(512 * 2**17)  # 512 MiB, more than trainers let a process keep when it is freed
+    assert own_mib() >= own + 500 or own == peak
     assert peak_mib() >= own + block.nbytes / 2**20 - 4
 
 
