@@ -92,6 +92,26 @@ def test_flow_changes_volume_by_the_tempering_alone(beta_zero: float) -> None:
     assert torch.linalg.slogdet(jacobian).logabsdet.item() == pytest.approx(0.5 * D * math.log(beta_zero), abs=1e-5)
 
 
+@pytest.mark.parametrize("name", ["to_posterior.weight", "log_variance", "metric_factor.body.0.weight"])
+def test_gradient_of_the_bound_is_that_of_finite_differences(name: str) -> None:
+    network, x, _ = linear(n_leapfrog=2, leapfrog_step=0.02)
+    images = torch.cat([x, x.flip(2), 1.0 - x])
+    parameter = network.get_parameter(name)
+    direction = torch.randn(parameter.shape, generator=torch.Generator().manual_seed(2), dtype=parameter.dtype)
+
+    def bound() -> Tensor:
+        return network.elbo(images, generator=torch.Generator().manual_seed(0))["loss"]
+
+    (gradient,) = torch.autograd.grad(bound(), parameter)
+    values = []
+    with torch.no_grad():
+        for shift in (0.02, -0.04):
+            parameter.add_(direction, alpha=shift)
+            values.append(bound().item())
+    expected = (values[0] - values[1]) / 0.04
+    assert float((gradient * direction).sum()) == pytest.approx(expected, rel=0.02)  # codes are float32
+
+
 def test_momentum_cancels_where_nothing_moves() -> None:
     network, x, _ = linear(leapfrog_step=1e-12)
     many = x.expand(4, -1, -1, -1)
