@@ -19,7 +19,7 @@ import torch
 from benchmarks.raw_network import decode, raw_network
 from benchmarks.rhvae_training import elbo_step
 from benchmarks.timing import Row, in_own_process, rate_row, show
-from monai_genaug.generators.freed_memory import keep_freed_memory
+from monai_genaug.generators.freed_memory import TRAINING_MIB, keep_freed_memory
 
 COUNTS = {"chest_xray_cvae": 256, "chest_xray_cgan": 512, "skin_lesion_dcgan": 256, "hippocampus_mri_rhvae": 12}
 """Samples that are decoded."""
@@ -28,7 +28,7 @@ STEPS = {"chest_xray_cvae": 4, "chest_xray_joint_vae": 4, "hippocampus_mri_rhvae
 """Training steps of networks that have an evidence lower bound."""
 
 Measured = tuple[list[float], float]
-"""Seconds of every repetition, and new pages per sample."""
+"""Seconds of every repetition, and new pages per sample or step."""
 
 
 def rows(quick: bool = False, apart: Callable[..., Measured] = in_own_process) -> list[Row]:
@@ -77,7 +77,7 @@ def trained(name: str, count: int, repeats: int, keeps: bool) -> Measured:
     mask = torch.zeros(size, 1, *network.spatial_shape) if network.mask_classes else None
     x = network.join(image, mask, torch.arange(size) % network.n_classes if network.n_classes else None)
     step = elbo_step(network, x)
-    return _measured(lambda: [step() for _ in range(count)], count, repeats, 256 if keeps else 0)
+    return _measured(lambda: [step() for _ in range(count)], count, repeats, TRAINING_MIB if keeps else 0)
 
 
 def _measured(run: Callable[[], object], count: int, repeats: int, mib: int) -> Measured:

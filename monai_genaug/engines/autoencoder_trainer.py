@@ -21,7 +21,7 @@ from monai_genaug.engines.gan_checks import check_batch_size, check_optimizer
 from monai_genaug.engines.gan_step import ClassBatchKeys, copy_from_first_rank, seeded
 from monai_genaug.engines.optimizer_step import check_max_epochs, checked_step, gradient_limit
 from monai_genaug.generators import current_rank, derive_seed
-from monai_genaug.generators.freed_memory import keep_freed_memory
+from monai_genaug.generators.freed_memory import TRAINING_MIB, keep_freed_memory
 from monai_genaug.networks import DiffusionDecoder
 
 __all__ = ["AutoencoderTrainer"]
@@ -123,7 +123,7 @@ class AutoencoderTrainer(Trainer):
         self.keys, self.mask_key, self.precision = ClassBatchKeys(image_key), mask_key, amp
         self.weights = {"reconstruction": 1.0, "kl": kl_weight, "perceptual": perceptual_weight}
         self.perceptual_loss = perceptual_loss
-        keep_freed_memory(device, mib=256)
+        keep_freed_memory(device, TRAINING_MIB)
         super().__init__(
             device=device,
             max_epochs=max_epochs,

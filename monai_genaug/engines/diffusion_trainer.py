@@ -18,7 +18,7 @@ from monai_genaug.engines.gan_checks import check_optimizer
 from monai_genaug.engines.gan_step import ClassBatchKeys, copy_from_first_rank, moving_average, seeded
 from monai_genaug.engines.optimizer_step import check_max_epochs, checked_step, gradient_limit
 from monai_genaug.generators import current_rank, derive_seed
-from monai_genaug.generators.freed_memory import keep_freed_memory
+from monai_genaug.generators.freed_memory import TRAINING_MIB, keep_freed_memory
 from monai_genaug.networks import DiffusionDecoder
 
 __all__ = ["DiffusionTrainer"]
@@ -97,7 +97,7 @@ class DiffusionTrainer(Trainer):
         self.keys, self.mask_key, self.precision = ClassBatchKeys(image_key, class_key), mask_key, amp
         self.class_dropout = class_dropout
         self._average = None if ema_decay is None else moving_average(network, ema_decay)
-        keep_freed_memory(device, mib=256)
+        keep_freed_memory(device, TRAINING_MIB)
         super().__init__(
             device=device,
             max_epochs=max_epochs,

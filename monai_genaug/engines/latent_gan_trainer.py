@@ -20,7 +20,7 @@ from monai_genaug.engines.gan_checks import check_batch_size, check_gan_networks
 from monai_genaug.engines.gan_step import ClassBatchKeys, copy_from_first_rank, moving_average, only_inputs, seeded
 from monai_genaug.engines.optimizer_step import checked_step
 from monai_genaug.generators import current_rank, derive_seed
-from monai_genaug.generators.freed_memory import keep_freed_memory
+from monai_genaug.generators.freed_memory import TRAINING_MIB, keep_freed_memory
 from monai_genaug.losses.adversarial import check_adversarial_kind, discriminator_loss, generator_loss
 from monai_genaug.losses.gradient_penalty import gradient_penalty as slope_penalty
 from monai_genaug.networks.latent_decoder import LatentDecoder
@@ -120,7 +120,7 @@ class LatentGANTrainer(Trainer):
         self.adversarial, self.gradient_penalty, self.n_critic = adversarial, gradient_penalty, n_critic
         self.class_weight, self.augment = class_weight, nn.Identity() if augment is None else augment
         self._average = None if ema_decay is None else moving_average(generator, ema_decay)
-        keep_freed_memory(device, mib=256)
+        keep_freed_memory(device, TRAINING_MIB)
         super().__init__(
             device=device,
             max_epochs=max_epochs,

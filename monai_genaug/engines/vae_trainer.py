@@ -20,7 +20,7 @@ from monai_genaug.data.batch_keys import BatchKeys
 from monai_genaug.engines.elbo_step import ElboModule, autocast_for, noise_generator
 from monai_genaug.engines.optimizer_step import check_max_epochs, gradient_limit, not_finite
 from monai_genaug.generators import current_rank, derive_seed
-from monai_genaug.generators.freed_memory import keep_freed_memory
+from monai_genaug.generators.freed_memory import TRAINING_MIB, keep_freed_memory
 from monai_genaug.networks import LatentAutoencoder, PerClassVAE
 
 __all__ = ["VAETrainer"]
@@ -84,7 +84,7 @@ class VAETrainer(Trainer):
         self.keys, self.precision = BatchKeys(image_key, mask_key, observed_key, class_key), amp
         autocast_for(torch.device(device), amp)
         self.module = _distributed(network)
-        keep_freed_memory(device, mib=256)
+        keep_freed_memory(device, TRAINING_MIB)
         super().__init__(
             device=device,
             max_epochs=max_epochs,

@@ -9,7 +9,10 @@ import sys
 
 import torch
 
-__all__ = ["keep_freed_memory"]
+__all__ = ["TRAINING_MIB", "keep_freed_memory"]
+
+TRAINING_MIB = 256
+"""What trainers keep: about what a step frees."""
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """Parameters of mallopt(3), in bytes: freed memory at the top of the heap that is kept, and what lies in the heap."""

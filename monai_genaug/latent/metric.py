@@ -31,6 +31,7 @@ __all__ = [
     "MetricAt",
     "MetricTerms",
     "RiemannianMetric",
+    "outer_products",
     "pack_products",
     "stable_cholesky",
 ]
@@ -105,6 +106,11 @@ def pack_products(factors: Tensor) -> Tensor:
     return (factors @ factors.transpose(1, 2)).flatten(1)
 
 
+def outer_products(a: Tensor, b: Tensor) -> Tensor:
+    """The products a b^T of vectors ``(n, d)``, packed as ``(n, d*d)``."""
+    return (a[:, :, None] * b[:, None, :]).flatten(1)
+
+
 class MetricAt:
     """The metric at some points: what does not depend on a momentum is computed once, when it is first asked for.
 
@@ -164,7 +170,7 @@ class MetricAt:
     @_without_autocast
     def energies(self, momentum: Tensor) -> Tensor:
         """tr((G - rho rho^T) M_i) of momenta ``(n, d)``, shape ``(n, N)``."""
-        outer = (momentum[:, :, None] * momentum[:, None, :]).flatten(1)
+        outer = outer_products(momentum, momentum)
         return torch.addmm(self._traces, outer, self.terms.products.T, alpha=-1)
 
     @_without_autocast

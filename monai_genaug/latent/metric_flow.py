@@ -34,7 +34,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.linalg import solve_triangular
 
-from monai_genaug.latent.metric import MetricAt, MetricTerms
+from monai_genaug.latent.metric import MetricAt, MetricTerms, outer_products
 
 __all__ = ["leapfrog", "momentum_log_density", "standard_momentum"]
 
@@ -184,11 +184,11 @@ class _Adjoint:
 
     def velocity_by_z(self, rho: Tensor, g: Tensor) -> Tensor:
         """That of <g, V rho> by z."""
-        return self._through_weights(self._at.weights * (_outer(g, rho) @ self._terms.products.T))
+        return self._through_weights(self._at.weights * (outer_products(g, rho) @ self._terms.products.T))
 
     def add_velocity(self, rho: Tensor, g: Tensor) -> Tensor:
         """Adds those of <g, V rho> and returns that by rho."""
-        self.add_inverse(_outer(g, rho))
+        self.add_inverse(outer_products(g, rho))
         return self._at.velocity(g)
 
     def add_force(self, rho: Tensor, g: Tensor) -> Tensor:
@@ -197,7 +197,7 @@ class _Adjoint:
         slopes = self._slopes(g)
         sums = slopes @ self._terms.products  # S
         self._by_log_weights.addcmul_(slopes, energies)
-        self._by_products.addmm_(slopes.T, metric.flatten(1) - _outer(rho, rho))
+        self._by_products.addmm_(slopes.T, metric.flatten(1) - outer_products(rho, rho))
         self.add_inverse((metric @ sums.view_as(metric) @ metric).neg_().flatten(1))
         energies = energies.mul_(self._at.weights)
         scaled = g * self._terms.pulls[0, -1]
@@ -207,7 +207,7 @@ class _Adjoint:
 
     def add_density(self, rho: Tensor, g: Tensor) -> None:
         """Adds those of <g, log N(rho; 0, G)>, which are G - rho rho^T by V, halved, as F says."""
-        self.add_inverse((self._at.metric.flatten(1) - _outer(rho, rho)).mul_(0.5 * g[:, None]))
+        self.add_inverse((self._at.metric.flatten(1) - outer_products(rho, rho)).mul_(0.5 * g[:, None]))
 
     def add_inverse(self, by_inverse: Tensor) -> None:
         """Adds those of what has this gradient by V, ``(n, d*d)``."""
@@ -234,11 +234,6 @@ class _Adjoint:
         """By z, from the gradients by log w_i ``(n, N)``."""
         pulled, dim = by_log_weights @ self._terms.pulls, self._at.z.shape[1]
         return torch.addcmul(pulled[:, :dim], pulled[:, dim:], self._at.z, value=-1).mul_(2.0)
-
-
-def _outer(a: Tensor, b: Tensor) -> Tensor:
-    """The products a b^T, ``(n, d*d)``."""
-    return (a[:, :, None] * b[:, None, :]).flatten(1)
 
 
 def _times(sums: Tensor, rho: Tensor) -> Tensor:
